@@ -1,0 +1,82 @@
+#!/usr/bin/env bash
+# Checks and tests everything, the real hypervisor included. FUZZTIME is how long
+# each fuzz target runs (3s); TESTRIG_CACHE where the image of the test guest is
+# kept. The last line counts tests, with their subtests; each check and each fuzz
+# target counts as one.
+set -uo pipefail
+. "$(dirname "${BASH_SOURCE[0]}")/lib.sh" || exit
+need_root "$@"
+
+: "${FUZZTIME:=3s}"
+export TESTRIG_CACHE=${TESTRIG_CACHE:-${XDG_CACHE_HOME:-${HOME:-/root}/.cache}/provision-testrig}
+staticcheck=honnef.co/go/tools/cmd/staticcheck@v0.8.2
+pure=() # must build on every system
+for dir in . domainxml kvm provisiontest; do
+	if compgen -G "$dir/*.go" >/dev/null; then pure+=("./$dir"); fi
+done
+
+work=$(mktemp -d) || exit
+trap 'rm -rf "$work"' EXIT
+begin=$SECONDS
+
+count() { echo "$@" >>"$work/tally"; }
+
+# check NAME COMMAND... is a stage that counts as one test.
+check() {
+	if stage "$@"; then count 1 0 0; else count 0 1 0; fi
+}
+
+install_all() {
+	local list
+	list=$(rig_packages) || return
+	# shellcheck disable=SC2086 # one word each
+	install_missing gcc libc6-dev $list # the race detector needs a C compiler
+}
+
+formatted() {
+	local bad
+	bad=$(gofmt -l .) || return
+	[ -z "$bad" ] || { echo "not formatted: $bad"; return 1; }
+}
+
+vet_elsewhere() {
+	GOOS=darwin go vet "${pure[@]}" && GOOS=windows go vet "${pure[@]}"
+}
+
+build_without_cgo() { CGO_ENABLED=0 go build ./...; }
+
+# Two packages at a time: guests under emulation need a processor each.
+tests() {
+	go build -o "$work/testsum" ./scripts/testsum || { count 0 1 0; return 1; }
+	go test -json -race -count=1 -p 2 -timeout 9m ./... 2>&1 | "$work/testsum" -tally "$work/tally"
+}
+
+# fuzz_targets prints each target with its package.
+fuzz_targets() {
+	local dir
+	for dir in $(grep -rlE --include='*_test.go' '^func Fuzz[A-Z]' . | xargs -r dirname | sort -u); do
+		go test -list '^Fuzz' "$dir" | sed -n "s|^\(Fuzz.*\)|$dir \1|p" || return
+	done
+}
+
+fuzz() {
+	go test -run '^$' -fuzz "^$2\$" -fuzztime "$FUZZTIME" "$1" >"$work/fuzz" 2>&1 || { cat "$work/fuzz"; return 1; }
+}
+
+check "Debian packages" install_all
+check "modules" go mod download
+check "gofmt" formatted
+check "go mod tidy" go mod tidy -diff
+check "go vet" go vet ./...
+check "build without cgo" build_without_cgo
+check "go vet for darwin and windows" vet_elsewhere
+check "staticcheck" go run "$staticcheck" ./...
+stage "tests" tests
+fuzz_targets >"$work/targets" || count 0 1 0
+while read -r dir target; do
+	check "fuzz $target in $dir" fuzz "$dir" "$target"
+done <"$work/targets"
+
+echo "--- all done in $((SECONDS - begin)) s"
+awk '{ p += $1; f += $2; s += $3 }
+	END { printf "%d passed, %d failed, %d skipped\n", p, f, s; exit f + s > 0 || p == 0 }' "$work/tally"

@@ -1,0 +1,76 @@
+package domainxml_test
+
+import (
+	"fmt"
+
+	"github.com/guestforge/provision/domainxml"
+)
+
+const (
+	uuid = "5b1f0c1e-6f0a-4d0e-9a53-0d9c6c2f7a11"
+	pool = "/var/lib/libvirt/images/"
+	ours = "https://example.net/record/1"
+)
+
+// hostile is text that breaks what writes XML by hand.
+const hostile = "]]> <a href=\"x\" b='y'>&amp; &#0; <!-- --> <?pi?>\n second\r\n line\ttab \u00e9 \U0001f40d \u2028 \ufffd end"
+
+// minimal is the smallest Guest that Build takes.
+func minimal() domainxml.Guest {
+	return domainxml.Guest{Name: "web1", UUID: uuid, CPUs: 1, Memory: 512 << 20}
+}
+
+func ordinary() domainxml.Guest {
+	g := minimal()
+	g.CPUs, g.Memory, g.ConsoleLog = 2, 2<<30, pool+uuid+".console.log"
+	g.Disks = []domainxml.Disk{
+		{Path: pool + uuid + ".root.qcow2", Format: "qcow2", Serial: "root"},
+		{Path: pool + uuid + ".seed.img", Format: "raw", Serial: "seed", ReadOnly: true},
+	}
+	g.NICs = []domainxml.NIC{{Bridge: "br0", MAC: "52:54:00:a1:b2:c3", Device: "gf5b1f0c1e6f00"}}
+	g.Metadata = []domainxml.Metadata{record(`{"v":1}`)}
+	return g
+}
+
+func record(text string) domainxml.Metadata {
+	return domainxml.Metadata{Namespace: ours, Prefix: "provision", Element: "record", Text: text}
+}
+
+// guests are the Guests that have a golden file each.
+func guests() map[string]domainxml.Guest {
+	list := map[string]domainxml.Guest{"minimal": minimal(), "ordinary": ordinary()}
+	add := func(name string, change func(*domainxml.Guest)) {
+		g := ordinary()
+		change(&g)
+		list[name] = g
+	}
+	add("emulated", func(g *domainxml.Guest) { g.Emulated = true })
+	add("emulated-small", func(g *domainxml.Guest) { g.Emulated, g.Memory = true, 1<<30-1024 })
+	add("machine", func(g *domainxml.Guest) { g.Machine = "pc-q35-7.2" })
+	add("no-console-log", func(g *domainxml.Guest) { g.ConsoleLog = "" })
+	add("no-nics", func(g *domainxml.Guest) { g.NICs = nil })
+	add("several-nics", func(g *domainxml.Guest) {
+		g.NICs = append(g.NICs, domainxml.NIC{Bridge: "br1", MAC: "52:54:00:a1:b2:c4"},
+			domainxml.NIC{Bridge: "br0.42", MAC: "52:54:00:a1:b2:c5", Device: "gf5b1f0c1e6f02"})
+	})
+	add("several-disks", func(g *domainxml.Guest) {
+		for i := range 26 {
+			g.Disks = append(g.Disks, domainxml.Disk{Path: fmt.Sprintf("%sdata%d.qcow2", pool, i), Format: "qcow2"})
+		}
+	})
+	add("read-only-root", func(g *domainxml.Guest) { g.Disks[0].ReadOnly, g.Disks[1].ReadOnly = true, false })
+	add("kernel", func(g *domainxml.Guest) {
+		g.Kernel = &domainxml.Kernel{Image: "/boot/vmlinuz", Initrd: "/boot/initrd.img", Cmdline: `console=ttyS0 root=/dev/vda "a b" <&>'`}
+	})
+	add("kernel-alone", func(g *domainxml.Guest) { g.Disks, g.Kernel = nil, &domainxml.Kernel{Image: "/boot/vmlinuz"} })
+	add("odd-memory", func(g *domainxml.Guest) { g.Memory = 100<<20 + 1 })
+	add("hostile-metadata", func(g *domainxml.Guest) { g.Metadata = []domainxml.Metadata{record(hostile)} })
+	add("hostile-names", func(g *domainxml.Guest) {
+		g.Name, g.ConsoleLog, g.Disks[0].Path = hostile, "/a\"'><b/"+hostile, "/c&d\t\n"
+		g.NICs[0].Bridge, g.NICs[0].Device = "\"/><x/>", "'"
+	})
+	add("two-metadata", func(g *domainxml.Guest) {
+		g.Metadata = append(g.Metadata, domainxml.Metadata{Namespace: `urn:a"b&c<d`, Prefix: "_p.1-x", Element: "E.1", Text: ""})
+	})
+	return list
+}

@@ -1,0 +1,5 @@
+//go:build !race
+
+package domainxml_test
+
+const slower = 1

@@ -1,0 +1,114 @@
+package provision_test
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"time"
+
+	"github.com/guestforge/provision"
+	"github.com/guestforge/provision/provisiontest"
+)
+
+// run makes and starts a guest, for the examples.
+func run(host *provision.Host, name string) *provision.Guest {
+	guest, err := host.Create(context.Background(), provision.Spec{Name: name, Image: "debian-12"}, nil)
+	if err == nil {
+		err = guest.Start(context.Background(), nil)
+	}
+	if err != nil {
+		panic(err)
+	}
+	return guest
+}
+
+func ExampleGuest_Stop() {
+	ctx := context.Background()
+	// With a virtual clock, the time of grace passes at once.
+	clock := provisiontest.NewClock(time.Date(2026, 11, 22, 12, 0, 0, 0, time.UTC))
+	backend := provisiontest.NewBackend(&provisiontest.BackendOptions{
+		Clock: clock, Deaf: func(name string) bool { return name == "deaf" },
+	})
+	if err := backend.AddImage("debian-12"); err != nil {
+		fmt.Println(err)
+	}
+	host, err := provision.Open(ctx, backend, &provision.Options{Clock: clock})
+	if err != nil {
+		fmt.Println(err)
+		return
+	}
+	defer host.Close()
+	for _, name := range []string{"web1", "deaf"} {
+		result, err := run(host, name).Stop(ctx, &provision.StopOptions{Grace: 30 * time.Second})
+		fmt.Println(name, result, err)
+	}
+	// Output:
+	// web1 shut down <nil>
+	// deaf killed <nil>
+}
+
+func ExampleGuest_Suspend() {
+	ctx := context.Background()
+	host := machine(nil)
+	defer host.Close()
+	guest := run(host, "web1")
+
+	if _, err := guest.Suspend(ctx, "payment", &provision.StopOptions{Force: true}); err != nil {
+		fmt.Println(err)
+	}
+	err := guest.Start(ctx, nil)
+	fmt.Println(err, errors.Is(err, provision.ErrSuspended))
+
+	if err := guest.Unsuspend(ctx, "payment"); err != nil {
+		fmt.Println(err)
+	}
+	status, err := guest.Status(ctx)
+	fmt.Println(status.State, err) // it ran before
+	// Output:
+	// provision: start sim "web1": suspended: payment true
+	// running <nil>
+}
+
+func ExampleError() {
+	ctx := context.Background()
+	host := machine(nil)
+	defer host.Close()
+
+	_, err := host.Guest(ctx, "web9")
+	fmt.Println(err)
+	if errors.Is(err, provision.ErrNotFound) {
+		fmt.Println("no such guest")
+	}
+	var e *provision.Error
+	if errors.As(err, &e) {
+		fmt.Println(e.Op, e.Kind, e.Guest)
+	}
+	// Output:
+	// provision: look up sim "web9": guest "web9": not found
+	// no such guest
+	// look up sim web9
+}
+
+// The calls of a backend can be made to fail, to see what a program does then.
+func Example_faults() {
+	ctx := context.Background()
+	backend := provisiontest.NewBackend(nil)
+	if err := backend.AddImage("debian-12"); err != nil {
+		fmt.Println(err)
+	}
+	faults := provisiontest.NewFaults()
+	faults.Before("create", "seed", errors.New("no space left on device"))
+	host, err := provision.Open(ctx, backend, &provision.Options{Around: faults.Around})
+	if err != nil {
+		fmt.Println(err)
+		return
+	}
+	defer host.Close()
+
+	_, err = host.Create(ctx, provision.Spec{Name: "web1", Image: "debian-12"}, nil)
+	fmt.Println(err)
+	fmt.Print(backend) // all of it was removed again
+	// Output:
+	// provision: create sim "web1": no space left on device
+	// image "debian-12" raw, 1048576 bytes
+}

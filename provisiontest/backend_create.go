@@ -1,0 +1,124 @@
+package provisiontest
+
+import (
+	"context"
+	"fmt"
+	"maps"
+	"slices"
+	"strings"
+
+	"github.com/guestforge/provision"
+)
+
+// Create implements [provision.Backend], in the steps "define", "disk 0" and so
+// on, and "seed".
+func (b *Backend) Create(ctx context.Context, n *provision.NewGuest, s *provision.Steps) error {
+	if err := b.refuseSpec(n.Spec); err != nil {
+		return err
+	}
+	if err := b.step(ctx, s, "define", func(m *machine) error { return m.define(n) }); err != nil {
+		return err
+	}
+	for i, d := range n.Spec.Disks {
+		err := b.step(ctx, s, fmt.Sprintf("disk %d", i), func(m *machine) error {
+			return m.addVolume(n, i, d)
+		})
+		if err != nil {
+			return err
+		}
+	}
+	return b.step(ctx, s, "seed", func(m *machine) error {
+		put(&m.Seeds, seedName(n.ID), n.ID)
+		return nil
+	})
+}
+
+// define makes the guest's own entry, which nothing else may come before.
+func (m *machine) define(n *provision.NewGuest) error {
+	if other, err := m.byName(n.Spec.Name); err == nil && other.ID != n.ID {
+		return fmt.Errorf("guest %q: %w", n.Spec.Name, provision.ErrExists)
+	}
+	spec := n.Spec.Copy()
+	spec.Access, spec.UserData, spec.Native = provision.Access{}, nil, nil
+	g := &guest{Name: spec.Name, ID: n.ID, Record: slices.Clone(n.Record), Spec: spec, State: provision.StateStopped}
+	put(&m.Guests, n.ID, g)
+	m.note(provision.EventCreated, g)
+	return nil
+}
+
+func (m *machine) addVolume(n *provision.NewGuest, i int, d provision.Disk) error {
+	v := volume{Owner: n.ID, Size: uint64(d.Size)}
+	if i == 0 {
+		v.Base = n.Spec.Image
+		if img := m.Images[v.Base]; v.Size == 0 {
+			v.Size = uint64(max(img.Capacity, img.Size))
+		}
+	}
+	put(&m.Volumes, volumeName(n.ID, i), v)
+	return nil
+}
+
+// Delete implements [provision.Backend]: "kill", then each volume, "seed" and
+// "guest".
+func (b *Backend) Delete(ctx context.Context, id provision.ID, s *provision.Steps) error {
+	var volumes []string
+	err := b.view(ctx, func(m *machine) error {
+		volumes = m.volumesOf(id)
+		return nil
+	})
+	if err != nil {
+		return err
+	}
+	err = b.step(ctx, s, "kill", func(m *machine) error {
+		if g := m.Guests[id]; g != nil && g.State.Live() {
+			m.set(g, provision.StateStopped, "killed")
+		}
+		return nil
+	})
+	if err != nil {
+		return err
+	}
+	for _, v := range volumes {
+		name := strings.TrimPrefix(v, string(id)+"-")
+		if err := b.step(ctx, s, name, func(m *machine) error { delete(m.Volumes, v); return nil }); err != nil {
+			return err
+		}
+	}
+	err = b.step(ctx, s, "seed", func(m *machine) error { delete(m.Seeds, seedName(id)); return nil })
+	if err != nil {
+		return err
+	}
+	return b.step(ctx, s, "guest", func(m *machine) error { m.undefine(id); return nil })
+}
+
+func (m *machine) undefine(id provision.ID) {
+	if g := m.Guests[id]; g != nil {
+		delete(m.Guests, id)
+		m.note(provision.EventDeleted, g)
+	}
+}
+
+// volumesOf lists the volumes of a guest, the last first.
+func (m *machine) volumesOf(id provision.ID) []string {
+	var list []string
+	for _, name := range slices.Sorted(maps.Keys(m.Volumes)) {
+		if m.Volumes[name].Owner == id {
+			list = append(list, name)
+		}
+	}
+	slices.Reverse(list)
+	return list
+}
+
+// Names follow from the ID alone, so that what is left can always be found.
+func volumeName(id provision.ID, i int) string { return fmt.Sprintf("%s-disk %d", id, i) }
+
+func seedName(id provision.ID) string { return string(id) + "-seed" }
+
+// put sets a key of a map that may be nil, as one from JSON is.
+func put[K comparable, V any](m *map[K]V, key K, value V) {
+	if *m == nil {
+		*m = map[K]V{}
+	}
+	(*m)[key] = value
+}

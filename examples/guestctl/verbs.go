@@ -1,0 +1,110 @@
+package main
+
+import (
+	"context"
+	"flag"
+	"fmt"
+	"strings"
+	"text/tabwriter"
+)
+
+// verb is one thing that guestctl can do.
+type verb struct {
+	name  string // one word or two
+	args  string // as the usage shows them
+	min   int    // number of arguments
+	max   int
+	about string
+	flags func(*options, *flag.FlagSet) // beside the common ones
+	run   func(context.Context, *command) error
+}
+
+// many is the maximum of a verb that takes any number of arguments.
+const many = 1 << 10
+
+// verbs returns all verbs, in the order of the usage.
+func verbs() []verb {
+	return []verb{
+		{"check", "", 0, 0, "examine this machine; exit code 8 if guests cannot run", nil, check},
+		{"image import", "NAME PATH", 2, 2, "copy an image of a disk into the store", (*options).formatFlags, imageImport},
+		{"image list", "", 0, 0, "list the images", nil, imageList},
+		{"image rm", "NAME", 1, 1, "remove an image that no guest was made from", nil, imageRemove},
+		{"plan", "-f FILE", 0, 0, "say what create would do and what differs; change nothing", (*options).planFlags, plan},
+		{"create", "-f FILE", 0, 0, "make guests; nothing is made unless all documents can be", (*options).createFlags, create},
+		{"list", "", 0, 0, "list all guests", nil, list},
+		{"status", "NAME", 1, 1, "show one guest", nil, status},
+		{"start", "NAME", 1, 1, "start a guest", nil, start},
+		{"stop", "NAME", 1, 1, "ask a guest to shut down, and kill it if it does not", (*options).stopFlags, stop},
+		{"restart", "NAME", 1, 1, "stop a running guest and start it", (*options).stopFlags, restart},
+		{"pause", "NAME", 1, 1, "freeze a running guest in memory", nil, pause},
+		{"resume", "NAME", 1, 1, "let a paused guest go on", nil, resume},
+		{"suspend", "NAME -reason REASON", 1, 1, "stop a guest and keep it off", (*options).suspendFlags, suspend},
+		{"unsuspend", "NAME -reason REASON", 1, 1, "lift a reason; with the last one all is as before", (*options).reasonFlag, unsuspend},
+		{"delete", "NAME", 1, 1, "remove a guest with its disks; one that is not there is success", (*options).deleteFlags, remove},
+		{"console", "NAME", 1, 1, "print what a guest wrote to its console", nil, console},
+		{"labels", "NAME [KEY=VALUE…]", 1, many, "replace all labels of a guest, or show them", (*options).labelFlags, labels},
+		{"autostart", "NAME on|off", 2, 2, "say whether a guest starts with its host", nil, autostart},
+		{"events", "", 0, 0, "print changes of guests until interrupted; with -json one object a line", nil, events},
+	}
+}
+
+// findVerb takes the verb off the front of the arguments.
+func findVerb(args []string) (*verb, []string) {
+	for _, v := range verbs() {
+		words := strings.Fields(v.name)
+		if len(args) >= len(words) && v.name == strings.Join(args[:len(words)], " ") {
+			return &v, args[len(words):]
+		}
+	}
+	return nil, nil
+}
+
+// accepts checks what the flag set cannot.
+func (v *verb) accepts(c *command) error {
+	switch n := len(c.args); {
+	case n < v.min || n > v.max:
+		return fmt.Errorf("%s has %d arguments; it takes: %s", v.name, n, orNone(v.args))
+	case strings.HasPrefix(v.args, "-f") && c.file == "":
+		return fmt.Errorf("%s needs -f FILE", v.name)
+	case strings.HasSuffix(v.args, "REASON") && c.reason == "":
+		return fmt.Errorf("%s needs -reason REASON", v.name)
+	}
+	return c.checkBackend()
+}
+
+// usage is the help for one verb.
+func (v *verb) usage() string {
+	var b strings.Builder
+	f := newFlagSet()
+	f.SetOutput(&b)
+	line := strings.TrimSpace(v.name + " " + v.args)
+	if v.flags != nil {
+		v.flags(new(options), f)
+		line += " [flags]"
+	}
+	fmt.Fprintf(&b, "usage: guestctl [flags] %s\n\n%s\n", line, v.about)
+	if v.flags != nil {
+		b.WriteString("\nFlags, before or after the arguments:\n")
+		f.PrintDefaults()
+	}
+	b.WriteString("\nguestctl -h shows the flags that all verbs have.\n")
+	return b.String()
+}
+
+// usage is the help for guestctl.
+func usage() string {
+	var b strings.Builder
+	b.WriteString("usage: guestctl [flags] VERB [arguments and flags]\n\nVerbs; guestctl VERB -h tells more:\n")
+	w := tabwriter.NewWriter(&b, 0, 8, 2, ' ', 0)
+	for _, v := range verbs() {
+		fmt.Fprintf(w, "  %s\t%s\n", strings.TrimSpace(v.name+" "+v.args), v.about)
+	}
+	_ = w.Flush() // to memory
+	b.WriteString("\nFlags, anywhere:\n")
+	f := newFlagSet()
+	f.SetOutput(&b)
+	new(options).common(f)
+	f.PrintDefaults()
+	b.WriteString("\nExit codes:\n" + exitCodes)
+	return b.String()
+}

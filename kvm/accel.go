@@ -100,27 +100,22 @@ func (b *Backend) tryKVM(ctx context.Context) error {
 			b.opts.Logger.WarnContext(ctx, "volumes of a trial are left", "prefix", id, "err", err)
 		}
 	}()
-	boot := volume{name: rootName(id), format: "raw", size: 1 << 20}
-	err = b.fill(ctx, p, boot, bytes.NewReader(append(trialSector(), make([]byte, boot.size-512)...)))
+	if err := b.store(ctx, p, rootName(id), append(trialSector(), make([]byte, 1<<20-512)...)); err != nil {
+		return err
+	}
+	log, err := b.createVolume(ctx, p, volume{name: consoleName(id), format: "raw"})
 	if err != nil {
 		return err
 	}
-	if err := b.createVolume(ctx, p, volume{name: consoleName(id), format: "raw"}); err != nil {
-		return err
-	}
-	return b.runTrial(ctx, p, id)
+	return b.runTrial(ctx, p, id, log)
 }
 
 // runTrial runs a domain that ends with its connection.
-func (b *Backend) runTrial(ctx context.Context, p *pool, id provision.ID) error {
+func (b *Backend) runTrial(ctx context.Context, p *pool, id provision.ID, log libvirt.StorageVol) error {
 	text, err := domainxml.Build(domainxml.Guest{
 		Name: "provision-trial-" + string(id), UUID: string(id), CPUs: 1, Memory: 32 << 20, ConsoleLog: p.path(consoleName(id)),
 		Disks: []domainxml.Disk{{Path: p.path(rootName(id)), Format: "raw"}},
 	})
-	if err != nil {
-		return err
-	}
-	log, err := b.byName(ctx, p, consoleName(id))
 	if err != nil {
 		return err
 	}

@@ -9,6 +9,7 @@ import (
 	"github.com/digitalocean/go-libvirt"
 
 	"github.com/guestforge/provision"
+	"github.com/guestforge/provision/internal/ctxerr"
 )
 
 // Times of the cache.
@@ -112,9 +113,8 @@ func (b *Backend) follow() {
 		if time.Since(begin) > maxPause {
 			pause = minPause
 		}
-		select {
-		case <-ctx.Done():
-		case <-time.After(pause):
+		if ctxerr.Sleep(ctx, pause) != nil {
+			return
 		}
 	}
 }

@@ -62,7 +62,7 @@ type conns struct {
 	socket, uri, path string
 	timeout           time.Duration
 	slots             chan struct{} // one for each connection in use
-	transfers         chan struct{} // the same for uploads
+	transfers         chan struct{} // one for each upload of an image
 
 	mu     sync.Mutex
 	idle   []*conn
@@ -131,24 +131,19 @@ func (cs *conns) do(ctx context.Context, timeout time.Duration, f func(*libvirt.
 	late := fmt.Errorf("%w: libvirtd did not answer within %s; what it was asked to do may still happen", provision.ErrUnavailable, timeout)
 	ctx, cancel := context.WithTimeoutCause(ctx, timeout, late)
 	defer cancel()
-	return cs.within(ctx, cs.slots, f)
-}
-
-// transfer runs an upload, whose timeouts are its caller's. It takes as long as
-// the source of the data does, and so has slots of its own.
-func (cs *conns) transfer(ctx context.Context, f func(*libvirt.Libvirt) error) error {
-	return cs.within(ctx, cs.transfers, f)
-}
-
-func (cs *conns) within(ctx context.Context, slots chan struct{}, f func(*libvirt.Libvirt) error) error {
-	ctx, stop := cs.untilClosed(ctx)
-	defer stop()
 	select {
-	case slots <- struct{}{}:
-		defer func() { <-slots }()
+	case cs.slots <- struct{}{}:
+		defer func() { <-cs.slots }()
 	case <-ctx.Done():
 		return ended(ctx)
 	}
+	return cs.exchange(ctx, f)
+}
+
+// exchange runs f on a connection, until the context or the Backend ends.
+func (cs *conns) exchange(ctx context.Context, f func(*libvirt.Libvirt) error) error {
+	ctx, stop := cs.untilClosed(ctx)
+	defer stop()
 	c, err := cs.take(ctx)
 	if err != nil {
 		return err

@@ -1,7 +1,6 @@
 package kvm
 
 import (
-	"bytes"
 	"context"
 	"errors"
 	"fmt"
@@ -37,7 +36,8 @@ func (b *Backend) Create(ctx context.Context, g *provision.NewGuest, s *provisio
 		return err
 	}
 	return s.Do(ctx, "console log", func(ctx context.Context) error {
-		return b.createVolume(ctx, p, volume{name: consoleName(g.ID), format: "raw"})
+		_, err := b.createVolume(ctx, p, volume{name: consoleName(g.ID), format: "raw"})
+		return err
 	})
 }
 
@@ -81,10 +81,11 @@ func (b *Backend) rootDisk(ctx context.Context, p *pool, g *provision.NewGuest) 
 	if size == 0 {
 		size = uint64(img.Capacity)
 	}
-	return b.createVolume(ctx, p, volume{
+	_, err = b.createVolume(ctx, p, volume{
 		name: rootName(g.ID), format: diskFormat, size: size,
 		backing: &backing{path: p.imagePath(&img), format: img.Format},
 	})
+	return err
 }
 
 func (b *Backend) makeSeed(ctx context.Context, p *pool, g *provision.NewGuest) error {
@@ -92,7 +93,7 @@ func (b *Backend) makeSeed(ctx context.Context, p *pool, g *provision.NewGuest) 
 	if err != nil {
 		return err
 	}
-	return b.fill(ctx, p, volume{name: seedName(g.ID), format: "raw", size: uint64(len(data))}, bytes.NewReader(data))
+	return b.store(ctx, p, seedName(g.ID), data)
 }
 
 // Preflight implements [provision.Preflighter].

@@ -131,7 +131,7 @@ func (b *Backend) deleteRotated(ctx context.Context, id provision.ID) error {
 	if err != nil {
 		return err
 	}
-	err = b.createVolume(ctx, p, volume{name: consoleName(id) + ".0", format: "raw"})
+	_, err = b.createVolume(ctx, p, volume{name: consoleName(id) + ".0", format: "raw"})
 	switch {
 	case err == nil:
 	case errors.Is(err, provision.ErrExists) || errors.Is(err, provision.ErrState): // 55: the path exists

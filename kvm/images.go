@@ -116,7 +116,11 @@ func (b *Backend) ImportImage(ctx context.Context, n *provision.NewImage, r io.R
 	// empty file, and what is uploaded is all of it.
 	content := contentName(n.Name, n.Format)
 	err = s.Do(ctx, "image content", func(ctx context.Context) error {
-		return b.fill(ctx, p, volume{name: content, format: "raw", size: uint64(n.Size)}, body)
+		ref, err := b.createVolume(ctx, p, volume{name: content, format: "raw", size: uint64(n.Size)})
+		if err != nil {
+			return err
+		}
+		return b.upload(ctx, ref, body, n.Size)
 	})
 	if err != nil {
 		return provision.Image{}, err
@@ -127,20 +131,8 @@ func (b *Backend) ImportImage(ctx context.Context, n *provision.NewImage, r io.R
 		if err != nil {
 			return err
 		}
-		return b.fill(ctx, p, volume{name: manifestName(n.Name), format: "raw", size: uint64(len(text))}, bytes.NewReader(text))
+		return b.store(ctx, p, manifestName(n.Name), text)
 	})
-}
-
-// fill makes a volume with content.
-func (b *Backend) fill(ctx context.Context, p *pool, v volume, r io.Reader) error {
-	if err := b.createVolume(ctx, p, v); err != nil {
-		return err
-	}
-	ref, err := b.byName(ctx, p, v.name)
-	if err != nil {
-		return err
-	}
-	return b.upload(ctx, ref, r, int64(v.size))
 }
 
 // RemoveImage implements [provision.Imager]: the manifest goes first, so that a

@@ -14,6 +14,7 @@ import (
 	"libvirt.org/go/libvirtxml"
 
 	"github.com/guestforge/provision"
+	"github.com/guestforge/provision/internal/ctxerr"
 )
 
 // pool is the storage pool that images and disks are in.
@@ -96,29 +97,33 @@ func (v volume) xml() (string, error) {
 
 // createVolume makes a volume. libvirt refuses while another client has the
 // pool refreshed, with an error that has no code of its own; that passes.
-func (b *Backend) createVolume(ctx context.Context, p *pool, v volume) error {
+func (b *Backend) createVolume(ctx context.Context, p *pool, v volume) (ref libvirt.StorageVol, err error) {
 	text, err := v.xml()
-	if err != nil {
-		return fmt.Errorf("volume %s: %w", v.name, err)
-	}
-	for pause := 20 * time.Millisecond; ; pause *= 2 {
-		err = b.write(ctx, func(l *libvirt.Libvirt) error {
-			_, err := l.StorageVolCreateXML(p.ref, text, 0)
+	for pause := 20 * time.Millisecond; err == nil; pause *= 2 {
+		err = b.write(ctx, func(l *libvirt.Libvirt) (err error) {
+			ref, err = l.StorageVolCreateXML(p.ref, text, 0)
 			return err
 		})
 		if !hasCode(err, libvirt.ErrInternalError) || pause > time.Second {
 			break
 		}
-		select {
-		case <-time.After(pause):
-		case <-ctx.Done():
-			return ended(ctx)
-		}
+		err = ctxerr.Sleep(ctx, pause)
 	}
 	if err != nil {
-		return fmt.Errorf("volume %s: %w", v.name, err)
+		return ref, fmt.Errorf("volume %s: %w", v.name, err)
 	}
-	return nil
+	return ref, nil
+}
+
+// store makes a volume that holds data.
+func (b *Backend) store(ctx context.Context, p *pool, name string, data []byte) error {
+	ref, err := b.createVolume(ctx, p, volume{name: name, format: "raw", size: uint64(len(data))})
+	if err != nil {
+		return err
+	}
+	return b.write(ctx, func(l *libvirt.Libvirt) error {
+		return l.StorageVolUpload(ref, bytes.NewReader(data), 0, uint64(len(data)), 0)
+	})
 }
 
 // volumes lists the volumes whose names begin with a prefix.
@@ -146,10 +151,8 @@ func (b *Backend) deleteVolume(ctx context.Context, v libvirt.StorageVol) error 
 		if !errors.Is(err, provision.ErrState) || pause > 2*time.Second {
 			break
 		}
-		select {
-		case <-time.After(pause):
-		case <-ctx.Done():
-			return ended(ctx)
+		if err := ctxerr.Sleep(ctx, pause); err != nil {
+			return err
 		}
 	}
 	if errors.Is(err, provision.ErrNotFound) {
@@ -163,14 +166,21 @@ func (b *Backend) deleteVolume(ctx context.Context, v libvirt.StorageVol) error 
 
 // upload writes what r yields to a volume. r is read on this goroutine, so that
 // progress is reported on the caller's; what libvirtd does not take within the
-// timeout ends the transfer.
+// timeout ends the transfer. It takes as long as the source of the data does,
+// and only a few run at a time.
 func (b *Backend) upload(ctx context.Context, v libvirt.StorageVol, r io.Reader, size int64) error {
 	ctx, cancel := context.WithCancelCause(ctx)
 	defer cancel(nil)
+	select {
+	case b.conns.transfers <- struct{}{}:
+		defer func() { <-b.conns.transfers }()
+	case <-ctx.Done():
+		return ended(ctx)
+	}
 	pr, pw := io.Pipe()
 	sent := make(chan error, 1)
 	go func() {
-		err := b.conns.transfer(ctx, func(l *libvirt.Libvirt) error {
+		err := b.conns.exchange(ctx, func(l *libvirt.Libvirt) error {
 			return l.StorageVolUpload(v, pr, 0, uint64(size), 0)
 		})
 		pr.CloseWithError(errors.Join(err, io.ErrClosedPipe))

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"testing"
+	"time"
 
 	"github.com/stretchr/testify/require"
 
@@ -22,4 +23,11 @@ func TestOf(t *testing.T) {
 	stop(why)
 	require.ErrorIs(t, ctxerr.Of(caused), context.Canceled)
 	require.ErrorIs(t, ctxerr.Of(caused), why)
+}
+
+func TestSleep(t *testing.T) {
+	require.NoError(t, ctxerr.Sleep(t.Context(), time.Nanosecond))
+	ended, cancel := context.WithCancel(t.Context())
+	cancel()
+	require.ErrorIs(t, ctxerr.Sleep(ended, time.Hour), context.Canceled)
 }

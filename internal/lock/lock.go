@@ -184,11 +184,9 @@ func (s *Set) lockFile(ctx context.Context, at int64, mode Mode) (*os.File, erro
 			f.Close()
 			return nil, fmt.Errorf("lock %s: %w", s.path, err)
 		}
-		select {
-		case <-time.After(pause):
-		case <-ctx.Done():
+		if err := ctxerr.Sleep(ctx, pause); err != nil {
 			f.Close()
-			return nil, ctxerr.Of(ctx)
+			return nil, err
 		}
 	}
 }

@@ -21,11 +21,7 @@ func (g *Guest) Delete(ctx context.Context, opts *DeleteOptions) error {
 	if opts == nil {
 		opts = new(DeleteOptions)
 	}
-	look := g.settle
-	if opts.Force {
-		look = g.look
-	}
-	err := g.locked(ctx, look, func(st Status, rec *record) error { return g.delete(ctx, st, rec, opts) })
+	err := g.locked(ctx, g.looker(opts.Force), func(st Status, rec *record) error { return g.delete(ctx, st, rec, opts) })
 	if !errors.Is(err, ErrNotFound) {
 		return g.wrap("delete", err)
 	}

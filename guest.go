@@ -173,8 +173,11 @@ func (g *Guest) change(ctx context.Context, verb string, do func(Status, *record
 	return g.changeFrom(ctx, verb, g.settle, do)
 }
 
+// looker finds out how a guest is, before a verb.
+type looker func(context.Context) (Status, *record, error)
+
 // changeFrom is change with another way to look at the guest first.
-func (g *Guest) changeFrom(ctx context.Context, verb string, look func(context.Context) (Status, *record, error), do func(Status, *record) error) error {
+func (g *Guest) changeFrom(ctx context.Context, verb string, look looker, do func(Status, *record) error) error {
 	return g.wrap(verb, g.locked(ctx, look, func(st Status, rec *record) error {
 		switch {
 		case rec == nil:
@@ -188,7 +191,7 @@ func (g *Guest) changeFrom(ctx context.Context, verb string, look func(context.C
 
 // locked holds the lock of the name that the guest has now, which may have been
 // changed by other means.
-func (g *Guest) locked(ctx context.Context, look func(context.Context) (Status, *record, error), do func(Status, *record) error) error {
+func (g *Guest) locked(ctx context.Context, look looker, do func(Status, *record) error) error {
 	for name := g.name; ; {
 		unlock, err := g.host.lock(ctx, lockGuest, name, lock.Exclusive)
 		if err != nil {
@@ -211,6 +214,14 @@ func (g *Guest) locked(ctx context.Context, look func(context.Context) (Status, 
 // look returns the guest as it is now.
 func (g *Guest) look(ctx context.Context) (Status, *record, error) {
 	return g.host.inspect(ctx, Ref{ID: g.id})
+}
+
+// looker settles, unless force is set: a guest may hang in its shutdown.
+func (g *Guest) looker(force bool) looker {
+	if force {
+		return g.look
+	}
+	return g.settle
 }
 
 // settle waits until a guest that somebody else is starting or stopping has

@@ -45,11 +45,7 @@ func (g *Guest) Stop(ctx context.Context, opts *StopOptions) (StopResult, error)
 	if err != nil {
 		return "", g.wrap("stop", err)
 	}
-	look := g.settle
-	if opts.Force {
-		look = g.look // a guest may hang in its shutdown
-	}
-	err = g.changeFrom(ctx, "stop", look, func(st Status, _ *record) (err error) {
+	err = g.changeFrom(ctx, "stop", g.looker(opts.Force), func(st Status, _ *record) (err error) {
 		result, err = g.stop(ctx, st, opts)
 		return err
 	})
@@ -64,7 +60,7 @@ func (g *Guest) Restart(ctx context.Context, opts *StopOptions) (StopResult, err
 	if err != nil {
 		return "", g.wrap("restart", err)
 	}
-	err = g.change(ctx, "restart", func(st Status, rec *record) (err error) {
+	err = g.changeFrom(ctx, "restart", g.looker(opts.Force), func(st Status, rec *record) (err error) {
 		if rec.Suspended != nil {
 			return suspendedError(rec)
 		}

@@ -27,7 +27,7 @@ func (g *Guest) Suspend(ctx context.Context, reason string, opts *StopOptions) (
 	if err != nil {
 		return "", g.wrap("suspend", err)
 	}
-	err = g.change(ctx, "suspend", func(st Status, rec *record) (err error) {
+	err = g.changeFrom(ctx, "suspend", g.looker(opts.Force), func(st Status, rec *record) (err error) {
 		if rec.Suspended == nil {
 			rec.Suspended = &suspension{Running: st.State.Live(), Autostart: st.Autostart}
 		}

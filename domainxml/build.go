@@ -84,8 +84,8 @@ func (m Metadata) render(inherit bool) (string, error) {
 // XML returns the element without a prefix, as virDomainSetMetadata takes it:
 // libvirt adds prefix and namespace from its own arguments.
 func (m Metadata) XML() (string, error) {
-	if err := carried(m.Text); err != nil {
-		return "", err
+	if err := m.valid(); err != nil {
+		return "", fmt.Errorf("domainxml: %w", err)
 	}
 	return m.render(false)
 }

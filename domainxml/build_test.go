@@ -35,7 +35,8 @@ func TestBuildGolden(t *testing.T) {
 // expected is what Read has to find in the document of a Guest.
 func expected(g *domainxml.Guest) *domainxml.Inventory {
 	inv := &domainxml.Inventory{
-		Type: "kvm", Name: g.Name, UUID: g.UUID, CPUs: g.CPUs, Memory: (g.Memory + 1023) >> 10 << 10,
+		Type: "kvm", Name: g.Name, UUID: g.UUID, CPUs: g.CPUs, MaxCPUs: g.CPUs,
+		Memory: (g.Memory + 1023) >> 10 << 10, MaxMemory: (g.Memory + 1023) >> 10 << 10,
 		Console: g.ConsoleLog, Metadata: map[string]string{},
 	}
 	if g.Emulated {
@@ -46,7 +47,9 @@ func expected(g *domainxml.Guest) *domainxml.Inventory {
 		if i >= 26 {
 			name = "vd" + string(rune('a'+i/26-1)) + name[2:]
 		}
-		inv.Disks = append(inv.Disks, domainxml.DiskItem{Device: "disk", Target: name, Bus: "virtio", Format: d.Format, Source: d.Path, ReadOnly: d.ReadOnly})
+		inv.Disks = append(inv.Disks, domainxml.DiskItem{
+			Type: "file", Device: "disk", Target: name, Bus: "virtio", Format: d.Format, Source: d.Path, Serial: d.Serial, ReadOnly: d.ReadOnly,
+		})
 	}
 	for _, n := range g.NICs {
 		inv.NICs = append(inv.NICs, domainxml.NICItem{Type: "bridge", Source: n.Bridge, MAC: strings.ToLower(n.MAC), Model: "virtio", Device: n.Device})

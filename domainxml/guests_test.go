@@ -70,7 +70,7 @@ func guests() map[string]domainxml.Guest {
 		g.NICs[0].Bridge, g.NICs[0].Device = "\"/><x/>", "'"
 	})
 	add("two-metadata", func(g *domainxml.Guest) {
-		g.Metadata = append(g.Metadata, domainxml.Metadata{Namespace: `urn:a"b&c<d`, Prefix: "_p.1-x", Element: "E.1", Text: ""})
+		g.Metadata = append(g.Metadata, domainxml.Metadata{Namespace: `urn:b?c=(d)`, Prefix: "_p.1-x", Element: "E.1", Text: ""})
 	})
 	return list
 }

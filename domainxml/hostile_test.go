@@ -7,6 +7,7 @@ import (
 	"path/filepath"
 	"strings"
 	"testing"
+	"time"
 	"unicode/utf16"
 
 	"github.com/stretchr/testify/require"
@@ -29,7 +30,8 @@ func TestReadRefuses(t *testing.T) {
 		"text after":               "<domain/>\n(end)",
 		"two roots":                "<domain/><domain/>",
 		"another root":             "<network/>",
-		"a list of domains":        "<domstatus><domain/></domstatus>",
+		"no domain below":          "<domstatus><taint/></domstatus>",
+		"a domain two below":       "<domstatus><list><domain/></list></domstatus>",
 		"case of the root":         "<Domain/>",
 		"truncated tag":            "<domain><name>a</na",
 		"truncated element":        "<domain><name>a</name>",
@@ -47,6 +49,9 @@ func TestReadRefuses(t *testing.T) {
 		"UTF-16":                   utf16LE("<domain/>"),
 		"XML 1.1":                  `<?xml version="1.1"?><domain/>`,
 		"an entity of its own":     `<!DOCTYPE domain [<!ENTITY n "a">]><domain><name>&n;</name></domain>`,
+		"entities that are unused": `<!DOCTYPE domain [<!ENTITY n SYSTEM "file:///etc/passwd">]><domain/>`,
+		"default of an attribute":  `<!DOCTYPE domain [<!ATTLIST domain type CDATA "lxc">]><domain/>`,
+		"no declarations in [":     `<!DOCTYPE domain []><domain/>`,
 		"an external entity":       `<!DOCTYPE domain [<!ENTITY n SYSTEM "file:///etc/passwd">]><domain><name>&n;</name></domain>`,
 		"an entity bomb":           bomb + "<domain><name>&c;</name></domain>",
 		"a bomb in an attribute":   bomb + `<domain type="&c;"/>`,
@@ -62,12 +67,34 @@ func TestReadRefuses(t *testing.T) {
 		"a million open elements":  "<domain><devices>" + strings.Repeat("<disk>", 1_000_000),
 		"a million roots":          strings.Repeat("<domain/>", 1_000_000),
 		"a million bad attributes": "<domain " + strings.Repeat("a ", 1_000_000) + "/>",
+		"257 levels":               nested(257),
+		"5000 levels":              nested(5000),
+		"16,385 elements":          "<domain>" + strings.Repeat("<x/>", 1<<14) + "</domain>",
+		"a million children":       "<domain>" + strings.Repeat("<x/>", 1_000_000) + "</domain>",
+		"257 attributes":           "<domain" + attributes(257) + "/>",
+		"a name of 1025 bytes":     "<domain><" + strings.Repeat("a", 1025) + "/></domain>",
+		"4 KiB of names":           "<domain>" + strings.Repeat("<"+strings.Repeat("a", 1000)+">", 5),
+		"an attribute of that":     "<domain " + strings.Repeat("a", 1025) + "='b'/>",
+		"more than 4 MiB":          "<domain>" + strings.Repeat(" ", 4<<20) + "</domain>",
 		"a huge unit":              `<domain><memory unit="` + strings.Repeat("K", 1<<20) + `">1</memory></domain>`,
 	} {
 		inv, err := read(t, []byte(doc))
 		require.ErrorContains(t, err, "domainxml: ", name)
 		require.Nil(t, inv, name)
 	}
+}
+
+// nested is a domain of n levels.
+func nested(n int) string {
+	return "<domain><name>n</name>" + strings.Repeat("<a>", n-1) + strings.Repeat("</a>", n-1) + "</domain>"
+}
+
+func attributes(n int) string {
+	var b strings.Builder
+	for i := range n {
+		fmt.Fprintf(&b, " a%d='%d'", i, i)
+	}
+	return b.String()
 }
 
 func utf16LE(s string) string {
@@ -78,20 +105,25 @@ func utf16LE(s string) string {
 	return string(b)
 }
 
-// Large or odd, but one document with a domain at its root.
+// Large or odd, but one document with a domain.
 func TestReadTakes(t *testing.T) {
 	for name, doc := range map[string]string{
 		"comments around":     "<!-- a --><domain><name>n</name></domain><!-- b -->",
 		"instructions around": `<?xml version="1.0"?><?a b?><domain><name>n</name></domain><?c d?>`,
 		"upper-case UTF-8":    `<?xml version="1.0" encoding="UTF-8"?><domain><name>n</name></domain>`,
 		"lower-case utf-8":    `<?xml version='1.0' encoding='utf-8'?><domain><name>n</name></domain>`,
+		"an inner domain":     "<domstatus><taint/><domain><name>n</name></domain></domstatus>",
+		"a snapshot's":        "<domainsnapshot><name>s</name><domain><name>n</name></domain><inactiveDomain/></domainsnapshot>",
+		"inactive alone":      "<domainsnapshot><name>s</name><inactiveDomain><name>n</name></inactiveDomain></domainsnapshot>",
+		"two names":           "<domain><name>n</name><name>m</name></domain>",
 		"a DOCTYPE":           `<!DOCTYPE domain SYSTEM "http://127.0.0.1:1/x.dtd"><domain><name>n</name></domain>`,
-		"unused entities":     `<!DOCTYPE domain [<!ENTITY n SYSTEM "file:///etc/passwd">]><domain><name>n</name></domain>`,
 		"CDATA":               "<domain><name><![CDATA[n]]></name></domain>",
 		"references":          "<domain><name>&#110;</name></domain>",
 		"unknown elements":    "<domain><unknown a='b'><name>x</name></unknown><name>n</name><x/></domain>",
 		"4 MiB":               "<domain><name>n</name>" + strings.Repeat(" ", 4<<20-100) + "</domain>",
-		"nested 5000 deep":    "<domain><name>n</name>" + strings.Repeat("<a>", 5000) + strings.Repeat("</a>", 5000) + "</domain>",
+		"256 levels":          nested(256),
+		"256 attributes":      "<domain" + attributes(256) + "><name>n</name></domain>",
+		"names of 1024 bytes": "<domain " + strings.Repeat("a", 1024) + "='b'><name>n</name><" + strings.Repeat("a", 1024) + "/></domain>",
 		"a long comment":      "<domain><!--" + strings.Repeat(" -", 1<<20) + " --><name>n</name></domain>",
 	} {
 		inv, err := read(t, []byte(doc))
@@ -100,15 +132,19 @@ func TestReadTakes(t *testing.T) {
 	}
 }
 
+// What is allowed at most is read in a moment: nothing takes the square of it.
 func TestReadManyChildren(t *testing.T) {
-	const million = 1_000_000
-	inv, err := read(t, []byte("<domain>"+strings.Repeat("<x/>", million)+"<name>n</name></domain>"))
+	inv, err := read(t, []byte("<domain>"+strings.Repeat("<x/>", 1<<14-2)+"<name>n</name></domain>"))
 	require.NoError(t, err)
 	require.Equal(t, "n", inv.Name)
 
-	inv, err = read(t, []byte("<domain><devices>"+strings.Repeat("<x/>", million/2)+strings.Repeat("<disk/>", 1000)+"</devices></domain>"))
+	inv, err = read(t, []byte("<domain><devices>"+strings.Repeat("<x/>", 1<<13)+strings.Repeat("<disk/>", 1<<12)+"</devices></domain>"))
 	require.NoError(t, err)
-	require.Len(t, inv.Disks, 1000)
+	require.Len(t, inv.Disks, 1<<12)
+
+	inv, err = read(t, []byte("<domain><name>n</name>"+strings.Repeat("<x"+attributes(256)+"/>", 1500)+"</domain>"))
+	require.NoError(t, err)
+	require.Equal(t, "n", inv.Name)
 
 	var metadata bytes.Buffer
 	for i := range 10_000 {
@@ -118,6 +154,28 @@ func TestReadManyChildren(t *testing.T) {
 	require.NoError(t, err)
 	require.Len(t, inv.Metadata, 10_000)
 	require.Equal(t, "9999", inv.Metadata["urn:9999"])
+}
+
+// So are changes of such a document made.
+func TestChangeManyDevices(t *testing.T) {
+	var devices, pins strings.Builder
+	for i := range 4000 {
+		fmt.Fprintf(&devices, "<disk><target dev='v%d'/><boot order='%d'/></disk>", i, i+1)
+		fmt.Fprintf(&pins, "<vcpupin vcpu='%d' cpuset='0'/>", i)
+	}
+	d := mustParse(t, "<domain><vcpu>1</vcpu><cputune>"+pins.String()+"</cputune><devices>"+devices.String()+"</devices></domain>")
+	begin := time.Now()
+	require.NoError(t, d.SetBoot("v7", "v5"))
+	require.NoError(t, d.SetCPUs(3, 3))
+	_, err := d.AddDisk(domainxml.Disk{Path: "/a", Format: "raw"})
+	require.NoError(t, err)
+	boots, err := d.Find("devices/disk/boot/@order")
+	require.NoError(t, err)
+	require.Equal(t, []string{"/domain/devices/disk[target/@dev='v5']/boot/@order", "/domain/devices/disk[target/@dev='v7']/boot/@order"}, boots)
+	pinned, err := d.Find("cputune/vcpupin")
+	require.NoError(t, err)
+	require.Len(t, pinned, 3)
+	require.Less(t, time.Since(begin), patience)
 }
 
 // A document never makes Read open a file.
@@ -145,4 +203,39 @@ func TestReadTruncated(t *testing.T) {
 	}
 	_, err = domainxml.Read(doc[:end+1])
 	require.NoError(t, err)
+}
+
+// Whatever a document is full of, judging it and all that is done about it takes a
+// moment.
+func TestLintManyDevices(t *testing.T) {
+	devices := func(text string, n int) string {
+		return "<domain type='kvm'><os><type machine='q35'>hvm</type></os><vcpu>4</vcpu><devices>" + strings.Repeat(text, n) + "</devices></domain>"
+	}
+	for name, text := range map[string]string{
+		"sound":       devices("<sound/>", 16_000),
+		"disks":       devices("<disk type='file'><target dev='sda' bus='sata'/></disk>", 8000),
+		"NICs":        devices("<interface type='bridge'><mac address='52:54:00:00:00:01'/></interface>", 8000),
+		"displays":    devices("<graphics type='vnc' passwd='x' listen='0.0.0.0'/>", 16_000),
+		"controllers": devices("<disk type='file'><target dev='sda' bus='scsi'/></disk><controller type='scsi' index='1'/>", 5000),
+		"labels":      "<domain type='kvm'>" + strings.Repeat("<seclabel type='none'/>", 16_000) + "</domain>",
+		"features":    "<domain type='kvm'><cpu>" + strings.Repeat("<feature name='invtsc'/>", 8000) + "</cpu><clock>" + strings.Repeat("<timer name='x'/>", 8000) + "</clock></domain>",
+		"comments":    "<domain type='kvm'><devices><sound/>" + strings.Repeat("<!---->", 500_000) + "</devices></domain>",
+	} {
+		d := mustParse(t, text)
+		begin := time.Now()
+		found, err := d.Lint(nil)
+		require.NoError(t, err)
+		var edits []domainxml.Edit
+		for _, f := range found {
+			edits = append(edits, f.Fix...)
+		}
+		require.NotEmpty(t, found, name)
+		require.NotPanics(t, func() { err = d.Apply(edits...) })
+		if err != nil {
+			require.Equal(t, text, d.String(), name)
+		}
+		require.NoError(t, mustParse(t, text).Apply(domainxml.Add("devices", "<x/>")))
+		require.Empty(t, domainxml.Diff(d, d), name)
+		require.Less(t, time.Since(begin), patience, name)
+	}
 }

@@ -1,28 +1,24 @@
 package domainxml
 
 import (
-	"bytes"
-	"encoding/xml"
-	"errors"
 	"fmt"
-	"io"
 	"math"
+	"strconv"
 	"strings"
 )
 
-// maxDocument bounds what Read takes: the largest string of libvirt's own
-// protocol.
-const maxDocument = 4 << 20
-
 // Inventory is what a panel shows of a domain.
 type Inventory struct {
-	Type   string // "kvm", "qemu", "lxc", …
-	Name   string
-	UUID   string
-	CPUs   int    // that the guest has now: the current attribute, or the maximum
-	Memory uint64 // bytes that the guest has now: currentMemory, or the maximum
-	Disks  []DiskItem
-	NICs   []NICItem
+	Type      string // "kvm", "qemu", "lxc", …
+	Name      string
+	UUID      string
+	CPUs      int    // that the guest has now: the current attribute, or the maximum
+	MaxCPUs   int    // up to which it can grow
+	Memory    uint64 // bytes that the guest has now: currentMemory, or the maximum
+	MaxMemory uint64 // bytes up to which the balloon can grow
+	Disks     []DiskItem
+	NICs      []NICItem
+	Graphics  []GraphicsItem
 	// Console is the log file of the first serial device that has one.
 	Console string
 	// Metadata is the text of each element below metadata, by namespace URI.
@@ -31,11 +27,14 @@ type Inventory struct {
 
 // DiskItem is a disk of an Inventory.
 type DiskItem struct {
+	Type     string // of the source: "file", "block", "network", …
 	Device   string // "disk", "cdrom", …
 	Target   string // "vda"
 	Bus      string // "virtio"
 	Format   string // of the driver: "qcow2"
 	Source   string // file, block device, volume or network name
+	Pool     string // of a volume
+	Serial   string // what the guest sees below /dev/disk/by-id
 	ReadOnly bool
 }
 
@@ -43,202 +42,193 @@ type DiskItem struct {
 type NICItem struct {
 	Type   string // "bridge", "network", …
 	Source string // bridge or network
-	MAC    string
+	MAC    string // in lower case
 	Model  string
 	Device string // the host's side
+	Filter string // name of the network filter
 	VLAN   int    // the first tag; 0: none
 }
 
-// The parts of the schema that Inventory needs.
-type domainDoc struct {
-	XMLName  xml.Name
-	Type     string `xml:"type,attr"`
-	Name     string `xml:"name"`
-	UUID     string `xml:"uuid"`
-	Memory   amount `xml:"memory"`
-	Current  amount `xml:"currentMemory"`
-	VCPU     vcpu   `xml:"vcpu"`
-	Metadata struct {
-		Items []struct {
-			XMLName xml.Name
-			Text    string `xml:",chardata"`
-		} `xml:",any"`
-	} `xml:"metadata"`
-	Devices struct {
-		Disks   []diskDoc   `xml:"disk"`
-		NICs    []nicDoc    `xml:"interface"`
-		Serials []serialDoc `xml:"serial"`
-	} `xml:"devices"`
+// GraphicsItem is a display of an Inventory.
+type GraphicsItem struct {
+	Type     string // "vnc", "spice", …
+	Listen   string // address or socket; empty: the host's default
+	Port     int    // 0 or -1: none yet
+	AutoPort bool   // the port is chosen at each start
 }
 
-type amount struct {
-	Unit  string `xml:"unit,attr"`
-	Value uint64 `xml:",chardata"`
-}
-
-type vcpu struct {
-	Current int `xml:"current,attr"`
-	Value   int `xml:",chardata"`
-}
-
-type diskDoc struct {
-	Device string `xml:"device,attr"`
-	Driver struct {
-		Type string `xml:"type,attr"`
-	} `xml:"driver"`
-	Source struct {
-		File   string `xml:"file,attr"`
-		Dev    string `xml:"dev,attr"`
-		Volume string `xml:"volume,attr"`
-		Name   string `xml:"name,attr"`
-		Dir    string `xml:"dir,attr"`
-	} `xml:"source"`
-	Target struct {
-		Dev string `xml:"dev,attr"`
-		Bus string `xml:"bus,attr"`
-	} `xml:"target"`
-	ReadOnly *struct{} `xml:"readonly"`
-}
-
-type nicDoc struct {
-	Type string `xml:"type,attr"`
-	MAC  struct {
-		Address string `xml:"address,attr"`
-	} `xml:"mac"`
-	Source struct {
-		Bridge  string `xml:"bridge,attr"`
-		Network string `xml:"network,attr"`
-		Dev     string `xml:"dev,attr"`
-	} `xml:"source"`
-	Model struct {
-		Type string `xml:"type,attr"`
-	} `xml:"model"`
-	Target struct {
-		Dev string `xml:"dev,attr"`
-	} `xml:"target"`
-	VLAN struct {
-		Tags []struct {
-			ID int `xml:"id,attr"`
-		} `xml:"tag"`
-	} `xml:"vlan"`
-}
-
-type serialDoc struct {
-	Log struct {
-		File string `xml:"file,attr"`
-	} `xml:"log"`
-}
-
-// Read takes the inventory out of a domain document. Anything that is not one
-// document with a domain at its root is an error; elements that it does not
-// know are passed over.
+// Read takes the inventory out of a document: [Parse], and then
+// [Document.Inventory].
 func Read(doc []byte) (*Inventory, error) {
-	if len(doc) > maxDocument {
-		return nil, fmt.Errorf("domainxml: the document has more than %d bytes", maxDocument)
-	}
-	dec := xml.NewDecoder(bytes.NewReader(doc))
-	root, err := outside(dec)
+	d, err := Parse(doc)
 	if err != nil {
 		return nil, err
 	}
-	if root == nil {
-		return nil, errors.New("domainxml: the document has no element")
-	}
-	var d domainDoc
-	if err := dec.DecodeElement(&d, root); err != nil {
-		return nil, fmt.Errorf("domainxml: %w", err)
-	}
-	if d.XMLName.Local != "domain" {
-		return nil, fmt.Errorf("domainxml: the root element is %q, not domain", d.XMLName.Local)
-	}
-	more, err := outside(dec)
-	if err != nil {
-		return nil, err
-	}
-	if more != nil {
-		return nil, errors.New("domainxml: more than one root element")
-	}
-	return d.inventory()
+	return d.Inventory()
 }
 
-// outside passes over what may stand before and after the root element, up to
-// the next one or, with nil, the end.
-func outside(dec *xml.Decoder) (*xml.StartElement, error) {
-	for {
-		t, err := dec.Token()
-		if errors.Is(err, io.EOF) {
-			return nil, nil
+// Inventory returns what a panel shows. Elements that it does not know are passed
+// over; numbers that are none, and memory of more than 16 EiB, are errors.
+func (d *Document) Inventory() (*Inventory, error) {
+	r := inventoryReader{Document: d}
+	inv := &Inventory{
+		Type: d.get(d.domain, "type"), Name: d.text(d.domain, "name"), UUID: d.text(d.domain, "uuid"),
+		MaxMemory: r.bytes("memory"), Memory: r.bytes("currentMemory"), Metadata: map[string]string{},
+	}
+	if n := d.child(d.domain, "vcpu"); n != 0 {
+		inv.MaxCPUs, inv.CPUs = r.number(n, d.whole(n)), r.number(n, d.get(n, "current"))
+	}
+	if inv.CPUs == 0 {
+		inv.CPUs = inv.MaxCPUs
+	}
+	if inv.Memory == 0 {
+		inv.Memory = inv.MaxMemory
+	}
+	if n := d.child(d.domain, "metadata"); n != 0 {
+		for c := d.nodes[n].first; c != 0; c = d.nodes[c].next {
+			// Of several of one namespace, libvirt keeps the first.
+			ns := d.namespace(c)
+			if _, seen := inv.Metadata[ns]; !seen {
+				inv.Metadata[ns] = d.own(c)
+			}
 		}
-		if err != nil {
-			return nil, fmt.Errorf("domainxml: %w", err)
+	}
+	for n := d.child(d.domain, "devices"); n != 0; n = d.nextNamed(n) {
+		r.devices(inv, n)
+	}
+	if r.err != nil {
+		return nil, r.err
+	}
+	return inv, nil
+}
+
+// inventoryReader reads numbers; the first error stays.
+type inventoryReader struct {
+	*Document
+	err error
+}
+
+func (r *inventoryReader) devices(inv *Inventory, n id) {
+	for c := r.nodes[n].first; c != 0; c = r.nodes[c].next {
+		if r.nodes[c].foreign {
+			continue
 		}
-		switch t := t.(type) {
-		case xml.StartElement:
-			return &t, nil
-		case xml.CharData:
-			if len(bytes.TrimSpace(t)) > 0 {
-				return nil, errors.New("domainxml: text outside of the root element")
+		switch r.name(c) {
+		case "disk":
+			inv.Disks = append(inv.Disks, r.disk(c))
+		case "interface":
+			inv.NICs = append(inv.NICs, r.nic(c))
+		case "graphics":
+			inv.Graphics = append(inv.Graphics, r.graphics(c))
+		case "serial":
+			if inv.Console == "" {
+				inv.Console = r.deep(c, "file", "log")
 			}
 		}
 	}
 }
 
-func (d *domainDoc) inventory() (*Inventory, error) {
-	inv := &Inventory{Type: d.Type, Name: d.Name, UUID: d.UUID, CPUs: d.VCPU.Value, Metadata: map[string]string{}}
-	if d.VCPU.Current != 0 {
-		inv.CPUs = d.VCPU.Current
+func (r *inventoryReader) disk(n id) DiskItem {
+	item := DiskItem{
+		Type: r.get(n, "type"), Device: r.get(n, "device"), Format: r.deep(n, "type", "driver"),
+		Target: r.deep(n, "dev", "target"), Bus: r.deep(n, "bus", "target"),
+		Serial: r.text(n, "serial"), ReadOnly: r.child(n, "readonly") != 0,
 	}
-	mem := d.Memory
-	if d.Current.Value != 0 {
-		mem = d.Current
-	}
-	var err error
-	if inv.Memory, err = mem.bytes(); err != nil {
-		return nil, err
-	}
-	for _, m := range d.Metadata.Items {
-		inv.Metadata[m.XMLName.Space] = m.Text
-	}
-	for _, v := range d.Devices.Disks {
-		inv.Disks = append(inv.Disks, v.item())
-	}
-	for _, v := range d.Devices.NICs {
-		inv.NICs = append(inv.NICs, v.item())
-	}
-	for _, s := range d.Devices.Serials {
-		if inv.Console == "" {
-			inv.Console = s.Log.File
-		}
-	}
-	return inv, nil
-}
-
-func (v *diskDoc) item() DiskItem {
-	s := v.Source
-	item := DiskItem{Device: v.Device, Target: v.Target.Dev, Bus: v.Target.Bus, Format: v.Driver.Type, ReadOnly: v.ReadOnly != nil}
-	item.Source = first(s.File, s.Dev, s.Volume, s.Name, s.Dir)
 	if item.Device == "" {
 		item.Device = "disk"
 	}
-	return item
-}
-
-func (v *nicDoc) item() NICItem {
-	item := NICItem{Type: v.Type, MAC: strings.ToLower(v.MAC.Address), Model: v.Model.Type, Device: v.Target.Dev}
-	item.Source = first(v.Source.Bridge, v.Source.Network, v.Source.Dev)
-	if len(v.VLAN.Tags) > 0 {
-		item.VLAN = v.VLAN.Tags[0].ID
+	if s := r.child(n, "source"); s != 0 {
+		item.Source, item.Pool = r.source(n), r.get(s, "pool")
 	}
 	return item
 }
 
-func first(list ...string) string {
-	for _, s := range list {
-		if s != "" {
-			return s
+// sourceAttrs are what libvirt reads of a disk's source, by the type of the disk.
+var sourceAttrs = map[string]string{
+	"": "file", "file": "file", "block": "dev", "volume": "volume", "network": "name", "dir": "dir", "vhostuser": "path", "vhostvdpa": "dev",
+}
+
+// source is what names what is behind a disk, "" for an empty drive.
+func (t *tree) source(disk id) string {
+	s := t.child(disk, "source")
+	if s == 0 {
+		return ""
+	}
+	return t.get(s, sourceAttrs[t.get(disk, "type")])
+}
+
+func (r *inventoryReader) nic(n id) NICItem {
+	item := NICItem{
+		Type: r.get(n, "type"), MAC: strings.ToLower(r.deep(n, "address", "mac")), Model: r.deep(n, "type", "model"),
+		Device: r.deep(n, "dev", "target"), Filter: r.deep(n, "filter", "filterref"),
+	}
+	item.Source = r.link(n)
+	if tag := r.down(n, "vlan", "tag"); tag != 0 {
+		item.VLAN = r.number(tag, r.get(tag, "id"))
+	}
+	return item
+}
+
+// link is what names what a NIC is connected to. A running domain's has network and
+// bridge.
+func (t *tree) link(nic id) string {
+	s := t.child(nic, "source")
+	if s == 0 {
+		return ""
+	}
+	switch kind := t.get(nic, "type"); kind {
+	case "network":
+		if bridge := t.get(s, "bridge"); bridge != "" {
+			return bridge
 		}
+		return t.get(s, kind)
+	case "bridge":
+		return t.get(s, kind)
 	}
-	return ""
+	return t.get(s, "dev")
+}
+
+func (r *inventoryReader) graphics(n id) GraphicsItem {
+	item := GraphicsItem{
+		Type: r.get(n, "type"), Listen: r.get(n, "listen"), Port: r.number(n, r.get(n, "port")),
+		AutoPort: r.get(n, "autoport") == "yes",
+	}
+	if l := r.child(n, "listen"); item.Listen == "" && l != 0 {
+		item.Listen = r.get(l, "address") + r.get(l, "socket")
+	}
+	return item
+}
+
+// number reads an integer that may be missing.
+func (r *inventoryReader) number(n id, text string) int {
+	text = strings.Trim(text, " \t\r\n")
+	if text == "" {
+		return 0
+	}
+	v, err := strconv.ParseInt(text, 10, 32)
+	if err != nil {
+		r.fail(n, fmt.Errorf("%q is not a number of up to 31 bits", text))
+	}
+	return int(v)
+}
+
+// bytes reads an amount of memory below the domain.
+func (r *inventoryReader) bytes(name string) uint64 {
+	n := r.child(r.domain, name)
+	if n == 0 {
+		return 0
+	}
+	v, err := scaled(r.whole(n), r.get(n, "unit"))
+	if err != nil {
+		r.fail(n, err)
+	}
+	return v
+}
+
+func (r *inventoryReader) fail(n id, err error) {
+	if r.err == nil {
+		r.err = fmt.Errorf("domainxml: %s: %w", r.naming().path(n), err)
+	}
 }
 
 // units of the unit attribute in lower case (libvirt's virScaleInteger, which
@@ -250,13 +240,25 @@ var units = map[string]uint64{
 	"pb": 1e15, "p": 1 << 50, "pib": 1 << 50, "eb": 1e18, "e": 1 << 60, "eib": 1 << 60,
 }
 
-func (a amount) bytes() (uint64, error) {
-	u, ok := units[strings.ToLower(a.Unit)]
+// scaled returns an amount of memory in bytes; no text is 0.
+func scaled(text, unit string) (uint64, error) {
+	text = strings.Trim(text, " \t\r\n")
+	u, ok := units[unit]
 	if !ok {
-		return 0, fmt.Errorf("domainxml: memory unit %q is not known", a.Unit)
+		u, ok = units[strings.ToLower(unit)]
 	}
-	if a.Value > math.MaxUint64/u {
-		return 0, fmt.Errorf("domainxml: memory of %d %s is too much", a.Value, a.Unit)
+	if !ok {
+		return 0, fmt.Errorf("memory unit %q is not known", unit)
 	}
-	return a.Value * u, nil
+	if text == "" {
+		return 0, nil
+	}
+	v, err := strconv.ParseUint(text, 10, 64)
+	if err != nil {
+		return 0, fmt.Errorf("memory %q is not a whole number of 64 bits", text)
+	}
+	if v > math.MaxUint64/u {
+		return 0, fmt.Errorf("memory of %d %s is too much", v, unit)
+	}
+	return v * u, nil
 }

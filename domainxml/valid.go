@@ -6,11 +6,14 @@ import (
 	"math"
 	"regexp"
 	"strings"
-	"unicode/utf8"
 )
 
 // nameRE is what Build accepts as the name of a metadata element or prefix.
 var nameRE = regexp.MustCompile(`^[A-Za-z_][A-Za-z0-9_.-]*$`)
+
+// uriRE is what RFC 3986 allows in a URI but for & and ', as libxml2 2.9 writes
+// those of namespaces as they are: libvirt could not read its own file again.
+var uriRE = regexp.MustCompile(`^[A-Za-z][A-Za-z0-9+.-]*:[A-Za-z0-9:/?#\[\]@!$()*+,;=._~%-]+$`)
 
 // valid refuses what would not come back from the document as it was given.
 func (g *Guest) valid() error {
@@ -25,45 +28,67 @@ func (g *Guest) valid() error {
 		texts = append(texts, k.Image, k.Initrd, k.Cmdline)
 	}
 	for i, d := range g.Disks {
-		if d.Path == "" || d.Format == "" {
-			return fmt.Errorf("domainxml: disk %d: path and format are required", i)
+		if err := d.valid(); err != nil {
+			return fmt.Errorf("domainxml: disk %d: %w", i, err)
 		}
-		texts = append(texts, d.Path, d.Format, d.Serial)
 	}
 	for i, n := range g.NICs {
-		if n.Bridge == "" || n.MAC == "" {
-			return fmt.Errorf("domainxml: NIC %d: bridge and MAC are required", i)
+		if err := n.valid(); err != nil {
+			return fmt.Errorf("domainxml: NIC %d: %w", i, err)
 		}
-		texts = append(texts, n.Bridge, n.MAC, n.Device)
 	}
 	seen := map[string]bool{}
 	for _, m := range g.Metadata {
-		if !nameRE.MatchString(m.Prefix) || !nameRE.MatchString(m.Element) || m.Namespace == "" || strings.HasPrefix(strings.ToLower(m.Prefix), "xml") {
-			return fmt.Errorf("domainxml: metadata needs a namespace, a prefix and the name of an element, not %q, %q and %q", m.Namespace, m.Prefix, m.Element)
+		if err := m.valid(); err != nil {
+			return fmt.Errorf("domainxml: %w", err)
 		}
 		if seen[m.Namespace] {
 			return fmt.Errorf("domainxml: metadata has the namespace %q twice", m.Namespace)
 		}
 		seen[m.Namespace] = true
-		texts = append(texts, m.Namespace, m.Text)
 	}
-	for _, s := range texts {
-		if err := carried(s); err != nil {
-			return err
-		}
+	if err := carried(texts...); err != nil {
+		return fmt.Errorf("domainxml: %w", err)
 	}
 	return nil
 }
 
-// carried refuses characters that XML 1.0 has no form for, section 2.2:
-// encoding/xml would put U+FFFD in their place and say nothing.
-func carried(s string) error {
-	if !utf8.ValidString(s) {
-		return errors.New("domainxml: a string is not UTF-8")
+func (d *Disk) valid() error {
+	if d.Path == "" || d.Format == "" {
+		return errors.New("path and format are required")
 	}
-	for _, r := range s {
-		if r < 0x20 && r != '\t' && r != '\n' && r != '\r' || r == 0xfffe || r == 0xffff {
-			return fmt.Errorf("domainxml: XML cannot carry the character %U", r)
+	if d.Format != "qcow2" && d.Format != "raw" {
+		return fmt.Errorf("the format %q is neither qcow2 nor raw", d.Format)
+	}
+	return carried(d.Path, d.Format, d.Serial)
+}
+
+func (n *NIC) valid() error {
+	if n.Bridge == "" || n.MAC == "" {
+		return errors.New("bridge and MAC are required")
+	}
+	if mac, ok := parseMAC(n.MAC); !ok || mac[0]&1 != 0 || mac == [6]byte{} {
+		return fmt.Errorf("%q is not the MAC of one card, in the form 52:54:00:a1:b2:c3", n.MAC)
+	}
+	return carried(n.Bridge, n.MAC, n.Device)
+}
+
+func (m *Metadata) valid() error {
+	if !nameRE.MatchString(m.Prefix) || !nameRE.MatchString(m.Element) || m.Namespace == "" || strings.HasPrefix(strings.ToLower(m.Prefix), "xml") {
+		return fmt.Errorf("metadata needs a namespace, a prefix and the name of an element, not %q, %q and %q", m.Namespace, m.Prefix, m.Element)
+	}
+	if !uriRE.MatchString(m.Namespace) {
+		return fmt.Errorf("metadata: the namespace %q is no URI, or has one of & and ' in it", m.Namespace)
+	}
+	return carried(m.Text)
+}
+
+// carried refuses characters that XML 1.0 has no form for: encoding/xml would put
+// U+FFFD in their place and say nothing.
+func carried(texts ...string) error {
+	for _, s := range texts {
+		if _, problem := badCharacter(s); problem != "" {
+			return errors.New("a string has " + problem)
 		}
 	}
 	return nil

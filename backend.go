@@ -139,6 +139,16 @@ type ImpactJudge interface {
 	Impact(st Status, c Change) (impact Impact, reason string)
 }
 
+// Drifter compares the hypervisor's own definition of a guest with the one that
+// it would get if it were made now.
+type Drifter interface {
+	// Drift returns what differs beyond the fields of have, which is what was
+	// asked for with what Inspect found over it: what somebody changed by other
+	// means, or what this version makes otherwise. Paths are the hypervisor's;
+	// Host puts "definition/" before them. Secrets do not stand in values.
+	Drift(ctx context.Context, id ID, have *Spec) ([]Change, error)
+}
+
 // ConsoleLogger keeps what guests write to their serial console from each start
 // on.
 type ConsoleLogger interface {

@@ -81,6 +81,18 @@
 // only by making the guest anew, or impossible. Secrets are compared without
 // being shown. [Plan.String] is stable, one line a field.
 //
+// A hypervisor's definition of a guest has more than a Spec says. Where a backend
+// can tell ([Drifter]; kvm can), a plan for a guest that is there also lists what
+// differs between its definition and that of a guest made now by this version of
+// the library, under paths that begin with "definition/":
+//
+//	~ definition/devices/disk[target/@dev='vda']/driver/@cache: unsafe -> none
+//
+// Have and Want are values, or elements as text, or empty where there is none. The
+// rest of the path is the hypervisor's: for kvm as in package domainxml. Nothing in
+// the library puts such a difference right; a newer version may see ones that
+// nobody made.
+//
 // Create does not change a guest that exists, and neither does anything else on
 // its own account: a plan tells, the program decides.
 //
@@ -165,7 +177,7 @@
 //
 // A backend implements [Backend], nine methods, and as many of the optional
 // interfaces as it can do honestly: [Pauser], [Autostarter], [Suspender],
-// [Preflighter], [ImpactJudge], [ConsoleLogger], [Watcher], [Imager] and
+// [Preflighter], [ImpactJudge], [Drifter], [ConsoleLogger], [Watcher], [Imager] and
 // [Checker]. Host finds them by type assertion: what a type implements it
 // declares, unless [Info].Missing says why not on this machine. Fields of Spec
 // that Create puts into effect are declared in Info.Honours.

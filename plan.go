@@ -55,9 +55,10 @@ type Plan struct {
 	Limits []Limit `json:"limits,omitempty"`
 }
 
-// Change is one field of a [Spec] that a plan sets.
+// Change is one field of a [Spec] that a plan sets or, below "definition/", one
+// thing that differs in the hypervisor's definition of the guest.
 type Change struct {
-	Path   string `json:"path"` // "memory.size", "nics[0].bridge"
+	Path   string `json:"path"` // "memory.size", "nics[0].bridge", "definition/…"
 	Have   string `json:"have,omitempty"`
 	Want   string `json:"want,omitempty"`
 	Impact Impact `json:"impact,omitempty"` // empty for a new guest
@@ -70,7 +71,9 @@ const hidden = "(secret)"
 // Plan is a dry run of [Host.Create] that changes nothing and takes no locks.
 // What Create would refuse it refuses with the same error, except that a guest
 // which exists already is compared with the Spec: what differs, in what the
-// hypervisor has now, and what each change would take.
+// hypervisor has now, and what each change would take. Behind these stands, below
+// "definition", what differs in the hypervisor's own definition of the guest from
+// that of a new one, and has no field in a Spec.
 func (h *Host) Plan(ctx context.Context, s Spec) (*Plan, error) {
 	p, err := h.plan(ctx, s.Copy())
 	if err != nil {
@@ -85,7 +88,8 @@ func (h *Host) plan(ctx context.Context, s Spec) (*Plan, error) {
 	}
 	st, rec, err := h.planned(ctx, &s)
 	if err == nil && rec.Phase == complete {
-		return h.compare(st, rec, &s), nil
+		p := h.compare(st, rec, &s)
+		return p, h.drift(ctx, p, st, rec, &s)
 	}
 	if err != nil && !errors.Is(err, ErrNotFound) {
 		return nil, err
@@ -156,6 +160,29 @@ func (h *Host) compare(st Status, rec *record, s *Spec) *Plan {
 		p.Action = ActionChange
 	}
 	return p
+}
+
+// drift adds to a plan what differs in the hypervisor's definition of the guest
+// and is no field of a Spec.
+func (h *Host) drift(ctx context.Context, p *Plan, st Status, rec *record, s *Spec) error {
+	d, ok := h.backend.(Drifter)
+	if !ok {
+		return nil
+	}
+	have := observed(st, rec)
+	have.Native = s.Native // the record does not keep it
+	return h.call(ctx, Call{Op: "drift", Guest: s.Name, ID: rec.ID}, func(ctx context.Context) error {
+		list, err := d.Drift(ctx, rec.ID, &have)
+		if err != nil {
+			return err
+		}
+		for _, c := range list {
+			c.Path = "definition/" + c.Path
+			p.Changes = append(p.Changes, c)
+			p.Action = ActionChange
+		}
+		return nil
+	})
 }
 
 // observed is the Spec of a guest as it is now: what was asked for, and over it

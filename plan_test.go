@@ -96,6 +96,10 @@ func situations() []situation {
 			st.CPUs, st.Memory, st.Autostart, st.NICs[0].Bridge, st.NICs[0].VLAN = 8, 4*provision.GiB, false, "br1", 0
 			st.Disks[0].Size = 30 * provision.GiB
 		}), rich()},
+		{"definition", provisiontest.BackendOptions{}, func(r *rig) {
+			r.create(small())
+			require.NoError(r.t, r.backend.Redefine("web1", "devices/disk/driver/@cache", "none", "unsafe"))
+		}, small()},
 		{"big-numbers", provisiontest.BackendOptions{}, made(with(small(), func(s *provision.Spec) { s.Limits.Processes = 1<<63 + 1 })), with(small(), func(s *provision.Spec) {
 			s.Limits.Processes = 1<<63 + 3
 		})},

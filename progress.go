@@ -18,7 +18,7 @@ type Progress struct {
 // Call is one use of a [Backend] by a [Host], as Options.Around sees it.
 type Call struct {
 	// Op is what the backend is to do, which is a part of this API: "probe",
-	// "preflight", "create", "record", "autostart", "start", "shutdown", "kill",
+	// "preflight", "drift", "create", "record", "autostart", "start", "shutdown", "kill",
 	// "pause", "resume", "block" (Suspender), "delete", "undo" (a Delete of what
 	// a failed Create left, and a RemoveImage after a failed import), "inspect",
 	// "list", "console", "check", "images", "import", "remove image".

@@ -199,6 +199,7 @@ var (
 	_ provision.ConsoleLogger = (*Backend)(nil)
 	_ provision.Imager        = (*Backend)(nil)
 	_ provision.ImpactJudge   = (*Backend)(nil)
+	_ provision.Drifter       = (*Backend)(nil)
 	_ provision.Pauser        = (*Backend)(nil)
 	_ provision.Preflighter   = (*Backend)(nil)
 )

@@ -75,6 +75,29 @@ func (b *Backend) PowerOff(name string) error {
 // SetSuspended blocks is ErrSuspended.
 func (b *Backend) StartOutside(name string) error { return b.meddle(name, (*machine).start) }
 
+// Redefine changes the definition of a guest where a Spec has no field: at path,
+// what a new guest has as made is now changed.
+func (b *Backend) Redefine(name, path, made, changed string) error {
+	return b.meddle(name, func(_ *machine, g *guest) error {
+		c := provision.Change{Path: path, Have: changed, Want: made, Impact: provision.ImpactRestart, Reason: "it was changed by other means"}
+		g.Redefined = append(g.Redefined, c)
+		return nil
+	})
+}
+
+// Drift implements [provision.Drifter]: what Redefine did.
+func (b *Backend) Drift(ctx context.Context, id provision.ID, _ *provision.Spec) ([]provision.Change, error) {
+	var list []provision.Change
+	err := b.store.view(ctx, func(m *machine) error {
+		g, err := m.byID(id)
+		if err == nil {
+			list = slices.Clone(g.Redefined)
+		}
+		return err
+	})
+	return list, err
+}
+
 // Write makes a guest write text to its console.
 func (b *Backend) Write(name, text string) error {
 	return b.meddle(name, func(_ *machine, g *guest) error {

@@ -38,6 +38,9 @@ type guest struct {
 	Autostart bool             `json:"autostart,omitempty"`
 	Suspended bool             `json:"suspended,omitempty"`
 	Console   string           `json:"console,omitempty"`
+
+	// Redefined is what somebody changed in the definition.
+	Redefined []provision.Change `json:"redefined,omitempty"`
 }
 
 type volume struct {

@@ -47,7 +47,8 @@
 // them until libvirtd reports a change, for 30 seconds at the most; then it
 // takes two calls, however many guests there are. For that one connection with a
 // subscription and its goroutine stay open from the second List until Close.
-// What decides on a guest reads it anew.
+// What decides on a guest reads it anew. [Backend.Definitions] reads the whole of
+// each configuration, secrets included, and keeps nothing.
 //
 // # Native settings
 //

@@ -32,7 +32,7 @@ const exitCodes = `  0  done
   5  not possible in this state, busy or suspended
   6  unsupported
   7  invalid
-  8  drift (plan -drift) or findings (check)
+  8  drift (plan -drift) or findings (check, lint)
 `
 
 // errFindings ends a verb whose answer is printed and is bad news.
@@ -144,7 +144,11 @@ func (c *command) fail(ctx context.Context, err error) int {
 		_ = c.failJSON(found, err)
 		return found.exit
 	}
-	_, _ = fmt.Fprintf(c.stderr, "guestctl: %s\n", err)
+	lines := strings.Split(err.Error(), "\n")
+	for i := range lines {
+		lines[i] = plain(lines[i])
+	}
+	_, _ = fmt.Fprintf(c.stderr, "guestctl: %s\n", strings.Join(lines, "\n"))
 	if isUsage {
 		_, _ = fmt.Fprintf(c.stderr, "\n%s", wrong.usage)
 	}

@@ -10,6 +10,7 @@ import (
 	"io"
 	"os"
 	"os/signal"
+	"strings"
 	"syscall"
 
 	"github.com/guestforge/provision"
@@ -32,6 +33,7 @@ type command struct {
 	stdout io.Writer
 	stderr io.Writer
 	host   *provision.Host
+	driver provision.Backend // of the host
 }
 
 // run does everything that main does but to end the process.
@@ -51,23 +53,34 @@ func run(ctx context.Context, args []string, stdin io.Reader, stdout, stderr io.
 	return c.fail(ctx, err)
 }
 
-// do opens the host, runs the verb and closes the host.
+// do opens the host, unless the verb needs none, runs the verb and closes the
+// host.
 func (c *command) do(ctx context.Context) (err error) {
 	if c.timeout > 0 {
 		var cancel context.CancelFunc
 		ctx, cancel = context.WithTimeout(ctx, c.timeout)
 		defer cancel()
 	}
-	b, err := c.open()
+	if !c.needsHost() {
+		return c.verb.run(ctx, c)
+	}
+	c.driver, err = c.open()
 	if err != nil {
 		return err
 	}
-	c.host, err = provision.Open(ctx, b, &provision.Options{LockDir: c.lockDir, Residency: c.residency})
+	c.host, err = provision.Open(ctx, c.driver, &provision.Options{LockDir: c.lockDir, Residency: c.residency})
 	if err != nil {
 		return err
 	}
 	defer func() { err = errors.Join(err, c.host.Close()) }()
 	return c.verb.run(ctx, c)
+}
+
+// needsHost is false for what is about files, or about guestctl itself: it works
+// on a machine without a hypervisor.
+func (c *command) needsHost() bool {
+	files := strings.HasPrefix(c.verb.args, "[FILE") && len(c.args) > 0
+	return !files && !c.lint.rules
 }
 
 // guest returns the guest that the first argument names.

@@ -31,6 +31,7 @@ type options struct {
 	force  bool
 	grace  time.Duration
 	reason string
+	lint   lintOptions
 }
 
 // common declares the flags that every verb has. What was set before stays, so

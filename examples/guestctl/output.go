@@ -14,8 +14,10 @@ import (
 )
 
 // document prints the one JSON document of a verb.
-func (c *command) document(v any) error {
-	enc := json.NewEncoder(c.stdout)
+func (c *command) document(v any) error { return writeJSON(c.stdout, v) }
+
+func writeJSON(w io.Writer, v any) error {
+	enc := json.NewEncoder(w)
 	enc.SetEscapeHTML(false)
 	enc.SetIndent("", "  ")
 	return enc.Encode(v)

@@ -4,6 +4,7 @@ import (
 	"context"
 	"flag"
 	"fmt"
+	"math"
 	"strings"
 	"text/tabwriter"
 )
@@ -20,12 +21,13 @@ type verb struct {
 }
 
 // many is the maximum of a verb that takes any number of arguments.
-const many = 1 << 10
+const many = math.MaxInt
 
 // verbs returns all verbs, in the order of the usage.
 func verbs() []verb {
 	return []verb{
 		{"check", "", 0, 0, "examine this machine; exit code 8 if guests cannot run", nil, check},
+		{"lint", "[FILE…]", 0, many, "judge libvirt domain XML; exit code 8 if there is an error among the findings", (*options).lintFlags, lint},
 		{"image import", "NAME PATH", 2, 2, "copy an image of a disk into the store", (*options).formatFlags, imageImport},
 		{"image list", "", 0, 0, "list the images", nil, imageList},
 		{"image rm", "NAME", 1, 1, "remove an image that no guest was made from", nil, imageRemove},
@@ -68,6 +70,9 @@ func (v *verb) accepts(c *command) error {
 		return fmt.Errorf("%s needs -f FILE", v.name)
 	case strings.HasSuffix(v.args, "REASON") && c.reason == "":
 		return fmt.Errorf("%s needs -reason REASON", v.name)
+	}
+	if err := c.lint.check(c); err != nil {
+		return err
 	}
 	return c.checkBackend()
 }

@@ -17,7 +17,7 @@ import (
 // TestDiffOfLibvirt: what libvirt makes of a document, defined and running, is no
 // difference.
 func TestDiffOfLibvirt(t *testing.T) {
-	rig := startLibvirt(t)
+	rig, _ := testrig.Start(t)
 	files, err := filepath.Glob("testdata/diff/*.xml")
 	require.NoError(t, err)
 	require.NotEmpty(t, files)

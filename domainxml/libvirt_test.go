@@ -3,7 +3,6 @@
 package domainxml_test
 
 import (
-	"context"
 	"fmt"
 	"os"
 	"os/exec"
@@ -11,7 +10,6 @@ import (
 	"strconv"
 	"strings"
 	"testing"
-	"time"
 
 	"github.com/google/go-cmp/cmp"
 	"github.com/google/go-cmp/cmp/cmpopts"
@@ -20,26 +18,6 @@ import (
 	"github.com/guestforge/provision/domainxml"
 	"github.com/guestforge/provision/internal/testrig"
 )
-
-// startLibvirt starts a private libvirtd, and stops it when the test ends.
-func startLibvirt(tb testing.TB) *testrig.Libvirt {
-	tb.Helper()
-	testrig.Need(tb)
-	// The paths of sockets are short, those of t.TempDir are not.
-	dir, err := os.MkdirTemp("", "rig")
-	require.NoError(tb, err)
-	tb.Cleanup(func() { os.RemoveAll(dir) })
-	cache := os.Getenv("TESTRIG_CACHE")
-	if cache == "" {
-		cache = tb.TempDir()
-	}
-	ctx, cancel := context.WithTimeout(tb.Context(), 2*time.Minute)
-	defer cancel()
-	rig, err := testrig.StartLibvirt(ctx, &testrig.LibvirtOptions{Dir: dir, Cache: filepath.Join(cache, "libvirt")})
-	require.NoError(tb, err)
-	tb.Cleanup(func() { require.NoError(tb, rig.Stop()) })
-	return rig
-}
 
 // edited are documents of QEMU on x86 that this libvirtd takes, at most with the
 // type changed: how they are written differs.
@@ -54,7 +32,7 @@ var edited = []string{
 
 // libvirtd takes what Build makes, and by its schema.
 func TestLibvirtTakesBuilt(t *testing.T) {
-	rig := startLibvirt(t)
+	rig, _ := testrig.Start(t)
 	for name := range guests() {
 		t.Run(name, func(t *testing.T) {
 			d := load(t, "build/"+name+".xml")
@@ -78,7 +56,7 @@ func TestLibvirtTakesBuilt(t *testing.T) {
 
 // libvirtd takes documents after each kind of edit, and understands what is new.
 func TestLibvirtTakesEdited(t *testing.T) {
-	rig := startLibvirt(t)
+	rig, _ := testrig.Start(t)
 	for _, name := range edited {
 		t.Run(filepath.Base(name), func(t *testing.T) {
 			d := load(t, name+".xml")

@@ -28,11 +28,7 @@ func (b *Backend) Check(ctx context.Context) ([]provision.Finding, error) {
 }
 
 func (b *Backend) checkVersion(ctx context.Context) (provision.Finding, error) {
-	var v uint64
-	err := b.read(ctx, func(l *libvirt.Libvirt) (err error) {
-		v, err = l.ConnectGetLibVersion()
-		return err
-	})
+	v, err := b.LibvirtVersion(ctx)
 	f := provision.Finding{Check: "libvirt", Severity: provision.SeverityInfo, Message: "libvirtd answers", Evidence: "version " + version(v)}
 	if v < oldest {
 		f.Severity, f.Message = provision.SeverityWarning, "libvirt is older than what this library is tested with"

@@ -53,13 +53,30 @@ func (b *Backend) Definitions(ctx context.Context) iter.Seq2[Definition, error] 
 	}
 }
 
+// LibvirtVersion returns the version of libvirtd as virConnectGetLibVersion has it:
+// 1,000,000 × major + 1,000 × minor + release. Errors are those of Definitions.
+func (b *Backend) LibvirtVersion(ctx context.Context) (v uint64, err error) {
+	if !b.opened() {
+		return 0, errNotOpen
+	}
+	err = b.read(ctx, func(l *libvirt.Libvirt) (err error) {
+		v, err = l.ConnectGetLibVersion()
+		return err
+	})
+	return v, err
+}
+
+// opened says whether there is a socket yet to wait for.
+func (b *Backend) opened() bool {
+	b.conns.mu.Lock()
+	defer b.conns.mu.Unlock()
+	return b.conns.slots != nil
+}
+
 // domains lists all, in order of name.
 func (b *Backend) domains(ctx context.Context) (all []libvirt.Domain, err error) {
-	b.conns.mu.Lock()
-	open := b.conns.slots != nil
-	b.conns.mu.Unlock()
-	if !open {
-		return nil, errNotOpen // there is no socket yet to wait for
+	if !b.opened() {
+		return nil, errNotOpen
 	}
 	err = b.read(ctx, func(l *libvirt.Libvirt) (err error) {
 		all, _, err = l.ConnectListAllDomains(1, 0)

@@ -129,6 +129,8 @@ func TestDefinitionsFail(t *testing.T) {
 	virshFile(t, rig, `<domain type='qemu'><name>other</name><memory unit='MiB'>32</memory><os><type>hvm</type></os></domain>`, "define")
 
 	t.Run("before it is open", func(t *testing.T) {
+		_, err := newBackend(rig.URI).LibvirtVersion(t.Context())
+		require.ErrorContains(t, err, "provision.Open")
 		within(t, time.Second, func() {
 			_, err := definitions(t.Context(), newBackend(rig.URI))
 			require.ErrorContains(t, err, "provision.Open")

@@ -26,20 +26,9 @@ const imageName = "tiny"
 // and stops it when the test ends.
 func startRig(tb testing.TB) *testrig.Libvirt {
 	tb.Helper()
-	testrig.Need(tb)
-	// The paths of sockets are short, those of t.TempDir are not.
-	dir, err := os.MkdirTemp("", "rig")
-	require.NoError(tb, err)
-	tb.Cleanup(func() { os.RemoveAll(dir) })
-	cache := os.Getenv("TESTRIG_CACHE")
-	if cache == "" {
-		cache = tb.TempDir()
-	}
+	rig, cache := testrig.Start(tb)
 	ctx, cancel := context.WithTimeout(tb.Context(), 2*time.Minute)
 	defer cancel()
-	rig, err := testrig.StartLibvirt(ctx, &testrig.LibvirtOptions{Dir: dir, Cache: filepath.Join(cache, "libvirt")})
-	require.NoError(tb, err)
-	tb.Cleanup(func() { require.NoError(tb, rig.Stop()) })
 	path, err := testrig.CachedImage(ctx, cache)
 	require.NoError(tb, err)
 	importTiny(ctx, tb, rig, path)

@@ -20,21 +20,8 @@ import (
 	"github.com/guestforge/provision/provisiontest"
 )
 
-// libvirtd starts a private one.
-func libvirtd(t *testing.T) *testrig.Libvirt {
-	t.Helper()
-	testrig.Need(t)
-	dir, err := os.MkdirTemp("/tmp", "guestctl-") // t.TempDir is too long for a socket
-	require.NoError(t, err)
-	t.Cleanup(func() { require.NoError(t, os.RemoveAll(dir)) })
-	l, err := testrig.StartLibvirt(t.Context(), &testrig.LibvirtOptions{Dir: dir, Cache: os.Getenv("TESTRIG_CACHE")})
-	require.NoError(t, err)
-	t.Cleanup(func() { require.NoError(t, l.Stop()) })
-	return l
-}
-
 func TestRealLibvirt(t *testing.T) {
-	l := libvirtd(t)
+	l, _ := testrig.Start(t)
 	t.Run("README", func(t *testing.T) { testReadme(t, l) })
 	image, err := testrig.CachedImage(t.Context(), cmp.Or(os.Getenv("TESTRIG_CACHE"), t.TempDir()))
 	require.NoError(t, err)

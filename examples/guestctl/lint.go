@@ -126,7 +126,11 @@ func (c *command) lintHost(ctx context.Context) error {
 	}
 	opts := c.lint.LintOptions
 	if opts.Libvirt == 0 {
-		opts.Libvirt = libvirtOf(c.host.Info())
+		v, err := b.LibvirtVersion(ctx)
+		if err != nil {
+			return err
+		}
+		opts.Libvirt = v
 	}
 	r := report{uri: domainURI}
 	for d, err := range b.Definitions(ctx) {
@@ -136,18 +140,6 @@ func (c *command) lintHost(ctx context.Context) error {
 		r.judge(d.Name, d.XML, opts)
 	}
 	return c.answer(c.stdout, &r)
-}
-
-// libvirtOf takes the version out of "libvirt 9.0.0, hypervisor 7.2.0"; 0 is
-// unknown.
-func libvirtOf(info provision.Info) uint64 {
-	rest, _ := strings.CutPrefix(info.Version, "libvirt ")
-	text, _, _ := strings.Cut(rest, ",")
-	v, err := parseVersion(text)
-	if err != nil {
-		return 0
-	}
-	return v
 }
 
 // maxRead is more than domainxml.Parse takes, which then says so.

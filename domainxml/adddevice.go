@@ -8,6 +8,9 @@ import (
 // AddDisk adds a VirtIO disk as [Build] makes them, at the first target that is
 // free, which it returns. A file that another disk has is an error.
 func (d *Document) AddDisk(disk Disk) (string, error) {
+	if err := d.valid(); err != nil {
+		return "", err
+	}
 	if err := disk.valid(); err != nil {
 		return "", fmt.Errorf("domainxml: disk: %w", err)
 	}
@@ -50,6 +53,9 @@ func (d *Document) RemoveDisk(target string) error { return d.removeDevice("disk
 // AddNIC adds a VirtIO NIC as [Build] makes them. A MAC that is there already is
 // an error.
 func (d *Document) AddNIC(nic NIC) error {
+	if err := d.valid(); err != nil {
+		return err
+	}
 	if err := nic.valid(); err != nil {
 		return fmt.Errorf("domainxml: NIC: %w", err)
 	}
@@ -67,6 +73,9 @@ func (d *Document) AddNIC(nic NIC) error {
 func (d *Document) RemoveNIC(mac string) error { return d.removeDevice("interface", mac) }
 
 func (d *Document) removeDevice(kind, name string) error {
+	if err := d.valid(); err != nil {
+		return err
+	}
 	n, err := d.device(name)
 	if err != nil {
 		return err
@@ -81,6 +90,9 @@ func (d *Document) removeDevice(kind, name string) error {
 // of its namespace: libvirt keeps one for each. Where there is one of the same name
 // without elements in it, its text alone changes.
 func (d *Document) SetMetadata(m Metadata) error {
+	if err := d.valid(); err != nil {
+		return err
+	}
 	if err := m.valid(); err != nil {
 		return fmt.Errorf("domainxml: %w", err)
 	}
@@ -98,6 +110,9 @@ func (d *Document) SetMetadata(m Metadata) error {
 // RemoveMetadata removes the element of a namespace. The error is [ErrNotFound] if
 // there is none.
 func (d *Document) RemoveMetadata(namespace string) error {
+	if err := d.valid(); err != nil {
+		return err
+	}
 	old := d.metadata(namespace)
 	if len(old) == 0 {
 		return fmt.Errorf("%w: metadata of %q", ErrNotFound, namespace)

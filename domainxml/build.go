@@ -27,6 +27,14 @@ type Guest struct {
 	Memory uint64
 	Disks  []Disk
 	NICs   []NIC
+	// CPU is how the guest's processors are chosen and shared.
+	CPU CPU
+	// Backing is what holds the guest's memory.
+	Backing Backing
+	// Firmware boots the guest with UEFI. Default: BIOS.
+	Firmware *Firmware
+	// Agent adds the channel of the QEMU guest agent. libvirt chooses its socket.
+	Agent bool
 	// ConsoleLog is the host's file that gets what the guest writes to its
 	// serial console; it begins anew at each start. Default: no log.
 	ConsoleLog string
@@ -34,26 +42,6 @@ type Guest struct {
 	Kernel *Kernel
 	// Metadata elements, one for each namespace.
 	Metadata []Metadata
-}
-
-// Disk is a VirtIO disk of a domain; the first one is vda.
-type Disk struct {
-	Path     string // file on the host
-	Format   string // "qcow2" or "raw": stated, never probed
-	Serial   string // what the guest sees below /dev/disk/by-id; up to 20 characters
-	ReadOnly bool
-}
-
-// NIC is a VirtIO network card on a bridge.
-type NIC struct {
-	Bridge string
-	MAC    string
-	Device string // the host's side, up to 15 characters. Default: libvirt's choice
-}
-
-// Kernel of a direct boot: files on the host.
-type Kernel struct {
-	Image, Initrd, Cmdline string
 }
 
 // Metadata is an element of our own with text in it.
@@ -101,15 +89,18 @@ func Build(g Guest) ([]byte, error) {
 		UUID:       g.UUID,
 		Memory:     &libvirtxml.DomainMemory{Value: kib(g.Memory), Unit: "KiB"},
 		VCPU:       &libvirtxml.DomainVCPU{Value: uint(g.CPUs)},
+		CPUTune:    cpuTune(&g),
+		MemoryTune: memTune(&g),
 		OS:         system(&g),
 		Features:   features(&g),
-		CPU:        cpu(g.Emulated),
+		CPU:        cpu(&g),
 		Clock:      clock(g.Emulated),
 		OnPoweroff: "destroy",
 		OnReboot:   "restart",
 		OnCrash:    "destroy",
 		Devices:    devices(&g),
 	}
+	d.MemoryBacking = memoryBacking(&g)
 	if len(g.Metadata) > 0 {
 		d.Metadata = &libvirtxml.DomainMetadata{}
 		for _, m := range g.Metadata {
@@ -136,20 +127,6 @@ func domainType(emulated bool) string {
 	return "kvm"
 }
 
-func system(g *Guest) *libvirtxml.DomainOS {
-	machine := g.Machine
-	if machine == "" {
-		machine = "q35"
-	}
-	os := &libvirtxml.DomainOS{Type: &libvirtxml.DomainOSType{Arch: "x86_64", Machine: machine, Type: "hvm"}}
-	if k := g.Kernel; k != nil {
-		os.Kernel, os.Initrd, os.Cmdline = k.Image, k.Initrd, k.Cmdline
-	} else {
-		os.BootDevices = []libvirtxml.DomainBootDevice{{Dev: "hd"}}
-	}
-	return os
-}
-
 // features: without a bound on the cache of translated code, an emulated guest
 // of 512 MiB takes 1.3 GB of its host.
 func features(g *Guest) *libvirtxml.DomainFeatureList {
@@ -162,13 +139,6 @@ func features(g *Guest) *libvirtxml.DomainFeatureList {
 		f.TCG = &libvirtxml.DomainFeatureTCG{TBCache: &libvirtxml.DomainFeatureTCGTBCache{Unit: "MiB", Size: cache}}
 	}
 	return f
-}
-
-func cpu(emulated bool) *libvirtxml.DomainCPU {
-	if emulated {
-		return nil // QEMU's own default: the host's model means nothing to it
-	}
-	return &libvirtxml.DomainCPU{Mode: "host-model"}
 }
 
 func clock(emulated bool) *libvirtxml.DomainClock {

@@ -47,12 +47,19 @@ func expected(g *domainxml.Guest) *domainxml.Inventory {
 		if i >= 26 {
 			name = "vd" + string(rune('a'+i/26-1)) + name[2:]
 		}
+		source := "file"
+		if d.Block {
+			source = "block"
+		}
 		inv.Disks = append(inv.Disks, domainxml.DiskItem{
-			Type: "file", Device: "disk", Target: name, Bus: "virtio", Format: d.Format, Source: d.Path, Serial: d.Serial, ReadOnly: d.ReadOnly,
+			Type: source, Device: "disk", Target: name, Bus: "virtio", Format: d.Format, Source: d.Path, Serial: d.Serial, ReadOnly: d.ReadOnly,
 		})
 	}
 	for _, n := range g.NICs {
-		inv.NICs = append(inv.NICs, domainxml.NICItem{Type: "bridge", Source: n.Bridge, MAC: strings.ToLower(n.MAC), Model: "virtio", Device: n.Device})
+		inv.NICs = append(inv.NICs, domainxml.NICItem{Type: "bridge", Source: n.Bridge, MAC: strings.ToLower(n.MAC), Model: "virtio", Device: n.Device, Filter: n.Filter, VLAN: n.VLAN, Isolated: n.Isolated, MTU: n.MTU, Queues: n.Queues})
+		if n.OpenVSwitch {
+			inv.NICs[len(inv.NICs)-1].VirtualPort = "openvswitch"
+		}
 	}
 	for _, m := range g.Metadata {
 		inv.Metadata[m.Namespace] = m.Text
@@ -127,7 +134,11 @@ func TestBuildHasOnlyVirtIO(t *testing.T) {
 		}
 		v := d.Devices.Videos
 		require.True(t, len(v) == 1 && v[0].Model.Type == "none", "%s: a display", name)
-		require.Equal(t, "virtio", d.Devices.MemBalloon.Model)
+		balloon := "virtio"
+		if g.Backing.NoBalloon {
+			balloon = "none"
+		}
+		require.Equal(t, balloon, d.Devices.MemBalloon.Model)
 		devs := d.Devices
 		require.Zero(t, len(devs.Inputs)+len(devs.Sounds)+len(devs.Graphics)+len(devs.Hostdevs)+len(devs.Filesystems)+len(devs.RedirDevs), name)
 		for _, word := range []string{"e1000", "rtl8139", "ide", "sata", "scsi", "fdc", "ehci", "qxl", "vnc", "tablet"} {
@@ -149,7 +160,10 @@ func TestBuildHasPorts(t *testing.T) {
 				ports++
 			}
 		}
-		devices := len(d.Devices.Disks) + len(d.Devices.Interfaces) + len(d.Devices.RNGs) + 1 // the balloon
+		devices := len(d.Devices.Disks) + len(d.Devices.Interfaces) + len(d.Devices.RNGs) + len(d.Devices.Channels)
+		if !g.Backing.NoBalloon {
+			devices++
+		}
 		require.Equal(t, devices+domainxml.SparePorts, ports, name)
 	}
 }

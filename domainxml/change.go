@@ -146,6 +146,9 @@ func (d *Document) amount(edits []Edit, name string, bytes uint64) []Edit {
 // list below os is removed, with which libvirt refuses the order of devices. With
 // no devices nothing is said any more, and libvirt boots from the first disk.
 func (d *Document) SetBoot(devices ...string) error {
+	if err := d.valid(); err != nil {
+		return err
+	}
 	names := d.naming()
 	others := d.boots()
 	var edits []Edit

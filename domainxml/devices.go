@@ -5,7 +5,7 @@ import "libvirt.org/go/libvirtxml"
 func devices(g *Guest) *libvirtxml.DomainDeviceList {
 	port := uint(0)
 	d := &libvirtxml.DomainDeviceList{
-		Controllers: controllers(len(g.Disks) + len(g.NICs)),
+		Controllers: controllers(g),
 		Serials: []libvirtxml.DomainSerial{{
 			Source: &libvirtxml.DomainChardevSource{Pty: &libvirtxml.DomainChardevSourcePty{}},
 			Target: &libvirtxml.DomainSerialTarget{Port: &port},
@@ -19,7 +19,13 @@ func devices(g *Guest) *libvirtxml.DomainDeviceList {
 			Model:   "virtio",
 			Backend: &libvirtxml.DomainRNGBackend{Random: &libvirtxml.DomainRNGBackendRandom{Device: "/dev/urandom"}},
 		}},
-		MemBalloon: &libvirtxml.DomainMemBalloon{Model: "virtio", Stats: &libvirtxml.DomainMemBalloonStats{Period: 10}},
+		MemBalloon: balloon(g),
+	}
+	if g.Agent {
+		d.Channels = append(d.Channels, libvirtxml.DomainChannel{
+			Source: &libvirtxml.DomainChardevSource{UNIX: &libvirtxml.DomainChardevSourceUNIX{}},
+			Target: &libvirtxml.DomainChannelTarget{VirtIO: &libvirtxml.DomainChannelTargetVirtIO{Name: "org.qemu.guest_agent.0"}},
+		})
 	}
 	if g.ConsoleLog != "" {
 		d.Serials[0].Log = &libvirtxml.DomainChardevLog{File: g.ConsoleLog, Append: "off"}
@@ -33,14 +39,28 @@ func devices(g *Guest) *libvirtxml.DomainDeviceList {
 	return d
 }
 
+func balloon(g *Guest) *libvirtxml.DomainMemBalloon {
+	if g.Backing.NoBalloon {
+		return &libvirtxml.DomainMemBalloon{Model: "none"}
+	}
+	return &libvirtxml.DomainMemBalloon{Model: "virtio", Stats: &libvirtxml.DomainMemBalloonStats{Period: 10}}
+}
+
 // controllers: no USB, and a PCIe port for each disk, NIC, the random number
-// device and the balloon, and the spare ones.
-func controllers(devices int) []libvirtxml.DomainController {
+// device, the balloon and the agent's channel, and the spare ones.
+func controllers(g *Guest) []libvirtxml.DomainController {
 	list := []libvirtxml.DomainController{
 		{Type: "usb", Model: "none"},
 		{Type: "pci", Model: "pcie-root"},
 	}
-	for range devices + 2 + SparePorts {
+	devices := len(g.Disks) + len(g.NICs) + 1
+	if !g.Backing.NoBalloon {
+		devices++
+	}
+	if g.Agent {
+		devices++
+	}
+	for range devices + SparePorts {
 		list = append(list, libvirtxml.DomainController{Type: "pci", Model: "pcie-root-port"})
 	}
 	return list
@@ -49,14 +69,31 @@ func controllers(devices int) []libvirtxml.DomainController {
 func diskDevice(i int, disk Disk) libvirtxml.DomainDisk {
 	d := libvirtxml.DomainDisk{
 		Device: "disk",
-		Driver: &libvirtxml.DomainDiskDriver{Name: "qemu", Type: disk.Format, Cache: "none", Discard: "unmap"},
+		Driver: &libvirtxml.DomainDiskDriver{Name: "qemu", Type: disk.Format, Cache: "none", IO: disk.IO, Discard: "unmap"},
 		Source: &libvirtxml.DomainDiskSource{File: &libvirtxml.DomainDiskSourceFile{File: disk.Path}},
 		Target: &libvirtxml.DomainDiskTarget{Dev: target(i), Bus: "virtio"},
 		Serial: disk.Serial,
 	}
+	if disk.Target != "" {
+		d.Target.Dev = disk.Target
+	}
+	if disk.Block {
+		d.Source = &libvirtxml.DomainDiskSource{Block: &libvirtxml.DomainDiskSourceBlock{Dev: disk.Path}}
+	}
+	if disk.Cache != "" {
+		d.Driver.Cache = disk.Cache
+	}
+	if disk.DetectZeroes {
+		d.Driver.DetectZeros = "unmap"
+	}
 	if disk.ReadOnly {
 		d.ReadOnly = &libvirtxml.DomainDiskReadOnly{}
-		d.Driver.Discard = ""
+	}
+	if disk.ReadOnly || disk.NoDiscard {
+		d.Driver.Discard, d.Driver.DetectZeros = "", ""
+	}
+	if disk.IOPS != 0 || disk.BPS != 0 {
+		d.IOTune = &libvirtxml.DomainDiskIOTune{TotalIopsSec: disk.IOPS, TotalBytesSec: disk.BPS}
 	}
 	return d
 }
@@ -68,16 +105,4 @@ func target(i int) string {
 		name = string(rune('a'+i%26)) + name
 	}
 	return "vd" + name
-}
-
-func nicDevice(nic NIC) libvirtxml.DomainInterface {
-	d := libvirtxml.DomainInterface{
-		MAC:    &libvirtxml.DomainInterfaceMAC{Address: nic.MAC},
-		Source: &libvirtxml.DomainInterfaceSource{Bridge: &libvirtxml.DomainInterfaceSourceBridge{Bridge: nic.Bridge}},
-		Model:  &libvirtxml.DomainInterfaceModel{Type: "virtio"},
-	}
-	if nic.Device != "" {
-		d.Target = &libvirtxml.DomainInterfaceTarget{Dev: nic.Device}
-	}
-	return d
 }

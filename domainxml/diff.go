@@ -43,6 +43,7 @@ func (d Difference) String() string {
 // Disks are matched by their target, NICs by their MAC, other devices by what names
 // them or by their order.
 func Diff(old, new *Document) []Difference {
+	old, new = old.orEmpty(), new.orEmpty()
 	seed := maphash.MakeSeed()
 	c := &comparer{a: newSide(old, seed), b: newSide(new, seed)}
 	c.element(old.domain, new.domain)

@@ -36,6 +36,7 @@ var filled = map[string]string{
 	"driver/@cache":                  "default",
 	"encryption/@engine":             "qemu",
 	"source/@portid":                 "*",
+	"parameters/@interfaceid":        "*", // of a virtualport of Open vSwitch; made when the domain is defined
 	"interface/@trustGuestRxFilters": "no",
 	"link/@state":                    "up",
 	"controller/@index":              "*",

@@ -14,7 +14,8 @@ var ErrNoDomain = errors.New("domainxml: the document has no domain at its root 
 // it is, byte for byte, also what this package knows nothing of.
 //
 // A Document may be read from several goroutines at once, but not while it is
-// changed.
+// changed. The zero value has no text and no domain: what asks for one of it is
+// [ErrNoDomain].
 //
 // # Paths
 //
@@ -68,6 +69,22 @@ func newDocument(t *tree) (*Document, error) {
 	return d, nil
 }
 
+// valid is ErrNoDomain for the zero Document.
+func (d *Document) valid() error {
+	if len(d.nodes) == 0 {
+		return ErrNoDomain
+	}
+	return nil
+}
+
+// orEmpty is the Document itself, or for the zero one a domain with nothing in it.
+func (d *Document) orEmpty() *Document {
+	if d.valid() == nil {
+		return d
+	}
+	return &Document{tree: tree{src: "<domain/>", nodes: []node{{name: span{1, 7}, outer: span{0, 9}, inner: span{9, 9}}}}}
+}
+
 // Bytes returns the text.
 func (d *Document) Bytes() []byte { return []byte(d.src) }
 
@@ -87,6 +104,9 @@ func (d *Document) domains() []id {
 // text of elements in it: that of the first where the path names several. The
 // error is [ErrNotFound] if it names none, or that the path is not one.
 func (d *Document) Get(path string) (string, error) {
+	if err := d.valid(); err != nil {
+		return "", err
+	}
 	p, err := parsePath(path)
 	if err != nil {
 		return "", err
@@ -105,6 +125,9 @@ func (d *Document) Get(path string) (string, error) {
 // Find returns a path for each element or attribute that path names, in the
 // order of the document. Each begins at the root and names one thing only.
 func (d *Document) Find(path string) ([]string, error) {
+	if err := d.valid(); err != nil {
+		return nil, err
+	}
 	p, err := parsePath(path)
 	if err != nil {
 		return nil, err
@@ -123,6 +146,9 @@ func (d *Document) Find(path string) ([]string, error) {
 
 // Element returns the text of the element that a path names, tags included.
 func (d *Document) Element(path string) (string, error) {
+	if err := d.valid(); err != nil {
+		return "", err
+	}
 	p, err := parsePath(path)
 	if err != nil {
 		return "", err

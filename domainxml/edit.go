@@ -57,6 +57,9 @@ func (d *Document) Apply(edits ...Edit) error { return d.apply(nil, edits) }
 // apply is Apply that removes elements, too: by their numbers, since finding each
 // of many by its path takes the square of them.
 func (d *Document) apply(removed []id, edits []Edit) error {
+	if err := d.valid(); err != nil {
+		return err
+	}
 	c := d.changes()
 	for _, n := range removed {
 		c.mark(n).removed = true

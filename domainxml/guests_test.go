@@ -46,6 +46,31 @@ func guests() map[string]domainxml.Guest {
 	}
 	add("emulated", func(g *domainxml.Guest) { g.Emulated = true })
 	add("emulated-small", func(g *domainxml.Guest) { g.Emulated, g.Memory = true, 1<<30-1024 })
+	add("agent", func(g *domainxml.Guest) { g.Agent = true })
+	add("cpu-shared", func(g *domainxml.Guest) {
+		g.CPUs, g.CPU = 2, domainxml.CPU{Limit: 1500, Shares: 2048, Pin: "0-1"}
+	})
+	add("cpu-passthrough", func(g *domainxml.Guest) { g.CPU.Model = "host-passthrough" })
+	add("cpu-named", func(g *domainxml.Guest) { g.CPU.Model = "EPYC" })
+	add("memory-guaranteed", func(g *domainxml.Guest) {
+		g.Backing = domainxml.Backing{Locked: true, Allocated: true, NoMerge: true, NoBalloon: true, HardLimit: 2<<30 + 1}
+	})
+	add("memory-huge", func(g *domainxml.Guest) { g.Backing = domainxml.Backing{HugePages: 2048, NoBalloon: true} })
+	add("uefi", func(g *domainxml.Guest) { g.Firmware = &domainxml.Firmware{NVRAM: pool + "nvram.fd"} })
+	add("uefi-secure", func(g *domainxml.Guest) { g.Firmware = &domainxml.Firmware{SecureBoot: true} })
+	add("disk-block", func(g *domainxml.Guest) {
+		g.Disks[0] = domainxml.Disk{Path: "/dev/vg0/guest", Block: true, Format: "raw", Serial: "root", IO: "native", DetectZeroes: true}
+	})
+	add("disk-tuned", func(g *domainxml.Guest) {
+		g.Disks[0].Cache, g.Disks[0].IO, g.Disks[0].NoDiscard, g.Disks[0].IOPS, g.Disks[0].BPS = "writeback", "threads", true, 500, 10<<20
+	})
+	add("nic-filtered", func(g *domainxml.Guest) {
+		g.NICs[0].Filter, g.NICs[0].MTU, g.NICs[0].Isolated, g.NICs[0].Queues = "clean-traffic", 1400, true, 2
+		g.NICs[0].Parameters = []domainxml.FilterParameter{{Name: "IP", Value: "192.0.2.10"}, {Name: "IP", Value: "192.0.2.11"}}
+	})
+	add("nic-openvswitch", func(g *domainxml.Guest) {
+		g.NICs[0].OpenVSwitch, g.NICs[0].VLAN, g.NICs[0].In, g.NICs[0].Out = true, 42, 12207, 6103
+	})
 	add("machine", func(g *domainxml.Guest) { g.Machine = "pc-q35-7.2" })
 	add("no-console-log", func(g *domainxml.Guest) { g.ConsoleLog = "" })
 	add("no-nics", func(g *domainxml.Guest) { g.NICs = nil })

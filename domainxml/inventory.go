@@ -47,6 +47,11 @@ type NICItem struct {
 	Device string // the host's side
 	Filter string // name of the network filter
 	VLAN   int    // the first tag; 0: none
+	// VirtualPort is the type of the port, "openvswitch" for example.
+	VirtualPort string
+	Isolated    bool // from the other isolated ports of the bridge
+	MTU         int  // 0: that of the bridge
+	Queues      int  // 0: one
 }
 
 // GraphicsItem is a display of an Inventory.
@@ -70,6 +75,9 @@ func Read(doc []byte) (*Inventory, error) {
 // Inventory returns what a panel shows. Elements that it does not know are passed
 // over; numbers that are none, and memory of more than 16 EiB, are errors.
 func (d *Document) Inventory() (*Inventory, error) {
+	if err := d.valid(); err != nil {
+		return nil, err
+	}
 	r := inventoryReader{Document: d}
 	inv := &Inventory{
 		Type: d.get(d.domain, "type"), Name: d.text(d.domain, "name"), UUID: d.text(d.domain, "uuid"),
@@ -163,6 +171,9 @@ func (r *inventoryReader) nic(n id) NICItem {
 		Device: r.deep(n, "dev", "target"), Filter: r.deep(n, "filter", "filterref"),
 	}
 	item.Source = r.link(n)
+	item.VirtualPort = r.deep(n, "type", "virtualport")
+	item.Isolated = r.deep(n, "isolated", "port") == "yes"
+	item.MTU, item.Queues = r.number(n, r.deep(n, "size", "mtu")), r.number(n, r.deep(n, "queues", "driver"))
 	if tag := r.down(n, "vlan", "tag"); tag != 0 {
 		item.VLAN = r.number(tag, r.get(tag, "id"))
 	}

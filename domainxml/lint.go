@@ -83,6 +83,9 @@ func Rules() []Rule {
 // come in the order of the text. Only rules that fit the hypervisor are applied:
 // most are for QEMU. The error is that of options.
 func (d *Document) Lint(opts *LintOptions) ([]Finding, error) {
+	if err := d.valid(); err != nil {
+		return nil, err
+	}
 	if opts == nil {
 		opts = &LintOptions{}
 	}

@@ -15,6 +15,12 @@ var nameRE = regexp.MustCompile(`^[A-Za-z_][A-Za-z0-9_.-]*$`)
 // those of namespaces as they are: libvirt could not read its own file again.
 var uriRE = regexp.MustCompile(`^[A-Za-z][A-Za-z0-9+.-]*:[A-Za-z0-9:/?#\[\]@!$()*+,;=._~%-]+$`)
 
+// Bounds of libvirt and of cpu.shares: 262144 is the most that kernels take.
+const (
+	maxLimit  = 10_000_000
+	maxShares = 262_144
+)
+
 // valid refuses what would not come back from the document as it was given.
 func (g *Guest) valid() error {
 	if g.Name == "" || g.UUID == "" || g.CPUs < 1 || g.Memory == 0 {
@@ -23,7 +29,13 @@ func (g *Guest) valid() error {
 	if g.Memory > math.MaxInt64 {
 		return fmt.Errorf("domainxml: memory of %d bytes is too much", g.Memory)
 	}
-	texts := []string{g.Name, g.UUID, g.Machine, g.ConsoleLog}
+	if g.Backing.HardLimit > math.MaxInt64 || g.CPU.Limit > maxLimit || g.CPU.Shares > maxShares {
+		return errors.New("domainxml: a limit of memory or CPU is out of range")
+	}
+	texts := []string{g.Name, g.UUID, g.Machine, g.ConsoleLog, g.CPU.Model, g.CPU.Pin}
+	if f := g.Firmware; f != nil {
+		texts = append(texts, f.NVRAM)
+	}
 	if k := g.Kernel; k != nil {
 		texts = append(texts, k.Image, k.Initrd, k.Cmdline)
 	}
@@ -60,7 +72,10 @@ func (d *Disk) valid() error {
 	if d.Format != "qcow2" && d.Format != "raw" {
 		return fmt.Errorf("the format %q is neither qcow2 nor raw", d.Format)
 	}
-	return carried(d.Path, d.Format, d.Serial)
+	if d.IOPS > math.MaxInt64 || d.BPS > math.MaxInt64 {
+		return errors.New("a limit is out of range")
+	}
+	return carried(d.Path, d.Format, d.Serial, d.Target, d.Cache, d.IO)
 }
 
 func (n *NIC) valid() error {
@@ -70,7 +85,17 @@ func (n *NIC) valid() error {
 	if mac, ok := parseMAC(n.MAC); !ok || mac[0]&1 != 0 || mac == [6]byte{} {
 		return fmt.Errorf("%q is not the MAC of one card, in the form 52:54:00:a1:b2:c3", n.MAC)
 	}
-	return carried(n.Bridge, n.MAC, n.Device)
+	if n.VLAN < 0 || n.VLAN > 4094 || n.MTU < 0 || n.MTU > math.MaxUint16 || n.Queues < 0 || n.Queues > 256 || n.In > math.MaxInt32 || n.Out > math.MaxInt32 {
+		return errors.New("VLAN, MTU, queues or rate is out of range")
+	}
+	if n.Filter == "" && len(n.Parameters) > 0 {
+		return errors.New("it has parameters of a filter and no filter")
+	}
+	texts := []string{n.Bridge, n.MAC, n.Device, n.Filter}
+	for _, p := range n.Parameters {
+		texts = append(texts, p.Name, p.Value)
+	}
+	return carried(texts...)
 }
 
 func (m *Metadata) valid() error {

@@ -16,7 +16,12 @@ import (
 const maxSocket = 107
 
 const daemonConf = `listen_tcp = 0
-listen_tls = 0
+listen_tls = %[3]d
+listen_addr = "127.0.0.1"
+ca_file = "%[4]s/cacert.pem"
+cert_file = "%[4]s/servercert.pem"
+key_file = "%[4]s/serverkey.pem"
+auth_tls = "none"
 unix_sock_dir = "%[1]s/run"
 unix_sock_rw_perms = "0700"
 auth_unix_ro = "none"
@@ -25,19 +30,35 @@ host_uuid = "%[2]s"
 log_outputs = "3:file:%[1]s/log/libvirtd.log"
 `
 
-// qemuConf keeps libvirtd off virtlogd, AppArmor, cgroups and file owners.
+// qemuConf keeps libvirtd off virtlogd, AppArmor and file owners.
 const qemuConf = `user = "root"
 group = "root"
+swtpm_user = "root"
+swtpm_group = "root"
 dynamic_ownership = 0
 stdio_handler = "file"
 security_driver = "none"
 namespaces = []
-cgroup_controllers = []
 `
+
+// qemuLimits is what depends on the options: control groups and huge pages.
+func qemuLimits(dir string, o *LibvirtOptions) string {
+	text := "cgroup_controllers = []\n"
+	if o.Cgroups {
+		text = fmt.Sprintf("cgroup_controllers = [\"%s\"]\n", strings.Join(cgroupsUsed, `", "`))
+	}
+	if o.HugePages {
+		return text + fmt.Sprintf("hugetlbfs_mount = %q\n", hugePages(dir))
+	}
+	return text + "hugetlbfs_mount = []\n"
+}
+
+// hugePages is where the pool of huge pages is mounted.
+func hugePages(dir string) string { return filepath.Join(dir, "hugepages") }
 
 // prepare makes the directory tree of a private libvirtd. A tree left by a
 // stopped one is kept, except for what a reboot of the machine would clear.
-func prepare(dir string) error {
+func prepare(dir string, o *LibvirtOptions) error {
 	if i := strings.IndexAny(dir, "\"'\\,;:* \t\n"); i >= 0 {
 		return fmt.Errorf("directory %q: the character %q confuses libvirt; choose another", dir, dir[i])
 	}
@@ -71,13 +92,22 @@ func prepare(dir string) error {
 			return err
 		}
 	}
+	if o.HugePages {
+		if err := os.Mkdir(hugePages(dir), 0o700); err != nil {
+			return err
+		}
+	}
 	if err := os.CopyFS(filepath.Join(dir, "etc/nwfilter"), os.DirFS("/etc/libvirt/nwfilter")); err != nil {
 		return err
 	}
-	if err := os.WriteFile(filepath.Join(dir, "etc/qemu.conf"), []byte(qemuConf), 0o600); err != nil {
+	if err := os.WriteFile(filepath.Join(dir, "etc/qemu.conf"), []byte(qemuConf+qemuLimits(dir, o)), 0o600); err != nil {
 		return err
 	}
-	return os.WriteFile(conf, fmt.Appendf(nil, daemonConf, dir, newUUID()), 0o600)
+	tls, pki := 0, dir
+	if o.TLS != "" {
+		tls, pki = 1, o.TLS
+	}
+	return os.WriteFile(conf, fmt.Appendf(nil, daemonConf, dir, newUUID(), tls, pki), 0o600)
 }
 
 // newUUID returns a random UUID. Two daemons with different ones can migrate

@@ -8,6 +8,7 @@ import (
 	"fmt"
 	"net"
 	"os"
+	"path/filepath"
 	"syscall"
 	"time"
 )
@@ -30,6 +31,32 @@ func (l *Libvirt) Restart(ctx context.Context) error {
 
 // Kill kills libvirtd and does not wait. A successor starts soon after.
 func (l *Libvirt) Kill() error { return l.signal(syscall.SIGKILL) }
+
+// Down kills libvirtd and keeps it from coming back until [Libvirt.Up]. Guests
+// survive.
+func (l *Libvirt) Down() error {
+	if err := os.WriteFile(l.downFile(), nil, 0o600); err != nil {
+		return err
+	}
+	err := l.Kill()
+	if err != nil && !errors.Is(err, os.ErrProcessDone) && !errors.Is(err, syscall.ESRCH) {
+		return err
+	}
+	for l.listening() { // the kernel closes its socket with it, but not at once
+		time.Sleep(time.Millisecond)
+	}
+	return nil
+}
+
+// Up undoes [Libvirt.Down] and returns when libvirtd answers.
+func (l *Libvirt) Up(ctx context.Context) error {
+	if err := os.Remove(l.downFile()); err != nil {
+		return err
+	}
+	return l.ready(ctx, 0)
+}
+
+func (l *Libvirt) downFile() string { return filepath.Join(l.Dir, "down") }
 
 // Freeze stops libvirtd where it is: connections stay open, nothing answers.
 func (l *Libvirt) Freeze() error { return l.signal(syscall.SIGSTOP) }

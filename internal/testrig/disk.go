@@ -20,17 +20,23 @@ const (
 	partType  = 0x0e    // FAT16, LBA
 )
 
-// bootConfig is what the boot loader reads. The kernel options save time
-// under emulation: clocks and mitigations are not probed, self-tests and the
-// keyboard controller skipped.
+// kernelOptions save time under emulation: clocks and mitigations are not probed,
+// self-tests and the keyboard controller skipped.
+const kernelOptions = "console=ttyS0,115200 quiet loglevel=3 tsc=reliable no_timer_check mitigations=off nokaslr cryptomgr.notests " +
+	"i8042.noaux i8042.nokbd i8042.nopnp random.trust_cpu=on rcupdate.rcu_expedited=1"
+
+// bootConfig is what the boot loader reads, with BIOS.
 const bootConfig = `default guest
 prompt 0
 timeout 1
 label guest
   kernel /vmlinuz
   initrd /initrd
-  append console=ttyS0,115200 quiet loglevel=3 tsc=reliable no_timer_check mitigations=off nokaslr cryptomgr.notests i8042.noaux i8042.nokbd i8042.nopnp random.trust_cpu=on rcupdate.rcu_expedited=1
-`
+  append ` + kernelOptions + "\n"
+
+// startupScript is what the shell of UEFI firmware runs where nothing else can be
+// booted; the kernel is a program to it. That takes a guest of 256 MiB.
+const startupScript = `vmlinuz initrd=\initrd ` + kernelOptions + "\r\n"
 
 // buildDisk writes a raw disk with one bootable FAT partition. It works on
 // the file alone: nothing is mounted.
@@ -38,11 +44,14 @@ func buildDisk(ctx context.Context, path, kernel string, initrd []byte) error {
 	if err := writeMBR(path); err != nil {
 		return err
 	}
-	initrdPath, confPath := path+".initrd", path+".conf"
+	initrdPath, confPath, startupPath := path+".initrd", path+".conf", path+".nsh"
 	if err := os.WriteFile(initrdPath, initrd, 0o600); err != nil {
 		return err
 	}
 	if err := os.WriteFile(confPath, []byte(bootConfig), 0o600); err != nil {
+		return err
+	}
+	if err := os.WriteFile(startupPath, []byte(startupScript), 0o600); err != nil {
 		return err
 	}
 	start := strconv.Itoa(partStart / sector)
@@ -54,6 +63,7 @@ func buildDisk(ctx context.Context, path, kernel string, initrd []byte) error {
 		{"mcopy", "-i", part, kernel, "::vmlinuz"},
 		{"mcopy", "-i", part, initrdPath, "::initrd"},
 		{"mcopy", "-i", part, confPath, "::syslinux.cfg"},
+		{"mcopy", "-i", part, startupPath, "::startup.nsh"},
 	}
 	for _, step := range steps {
 		if _, err := run(ctx, step[0], step[1:]...); err != nil {

@@ -16,11 +16,12 @@ import (
 
 // builderVersion changes the names of cached images; raise it with every
 // change to the builder that the other inputs do not show.
-const builderVersion = 1
+const builderVersion = 3
 
-// BuildImage makes a qcow2 disk at path that boots by itself from BIOS. Its
+// BuildImage makes a qcow2 disk at path that boots by itself with BIOS
+// and, with 256 MiB, with UEFI. Its
 // guest reports on the serial console what it found (see init.sh), answers
-// ACPI and echoes lines. The file appears whole or not at all.
+// ACPI, echoes lines and has the QEMU guest agent. The file appears whole or not at all.
 func BuildImage(ctx context.Context, path string) error {
 	if err := buildImage(ctx, path); err != nil {
 		return fmt.Errorf("building guest image: %w", err)
@@ -65,7 +66,17 @@ func CachedImage(ctx context.Context, dir string) (string, error) {
 	return path, nil
 }
 
-func cachedImage(ctx context.Context, dir string) (path string, err error) {
+func cachedImage(ctx context.Context, dir string) (string, error) {
+	key, err := imageKey()
+	if err != nil {
+		return "", err
+	}
+	return cached(dir, "guest-"+key+".qcow2", "lock", func(path string) error { return buildImage(ctx, path) })
+}
+
+// cached returns the path of a file in dir, which build makes, whole or not at all,
+// unless it is there. The lock keeps two processes from building it.
+func cached(dir, name, lockName string, build func(path string) error) (path string, err error) {
 	dir, err = filepath.Abs(dir)
 	if err != nil {
 		return "", err
@@ -73,15 +84,11 @@ func cachedImage(ctx context.Context, dir string) (path string, err error) {
 	if err := os.MkdirAll(dir, 0o700); err != nil {
 		return "", err
 	}
-	key, err := imageKey()
-	if err != nil {
-		return "", err
-	}
-	path = filepath.Join(dir, "guest-"+key+".qcow2")
+	path = filepath.Join(dir, name)
 	if _, err := os.Stat(path); err == nil {
 		return path, nil
 	}
-	lock, err := os.OpenFile(filepath.Join(dir, "lock"), os.O_CREATE|os.O_RDWR, 0o600)
+	lock, err := os.OpenFile(filepath.Join(dir, lockName), os.O_CREATE|os.O_RDWR, 0o600)
 	if err != nil {
 		return "", err
 	}
@@ -92,7 +99,7 @@ func cachedImage(ctx context.Context, dir string) (path string, err error) {
 	if _, err := os.Stat(path); err == nil {
 		return path, nil // built while we waited
 	}
-	return path, buildImage(ctx, path)
+	return path, build(path)
 }
 
 // imageKey identifies what goes into an image.
@@ -102,11 +109,13 @@ func imageKey() (string, error) {
 		return "", err
 	}
 	files := []string{k.image, mbrPath}
-	if shell, err := lookPath("busybox"); err == nil {
-		files = append(files, shell)
+	for _, name := range []string{"busybox", "qemu-ga"} {
+		if path, err := lookPath(name); err == nil {
+			files = append(files, path)
+		}
 	}
 	h := sha256.New()
-	fmt.Fprintln(h, builderVersion, string(initScript), acpiScript, bootConfig, strings.Join(modules, " "))
+	fmt.Fprintln(h, builderVersion, string(initScript), acpiScript, bootConfig, startupScript, strings.Join(modules, " "), rawSend())
 	for _, file := range files {
 		info, err := os.Stat(file)
 		if err != nil {

@@ -1,8 +1,10 @@
 #!/bin/sh
 # The guest's whole user space. It sets the network up as the NoCloud seed
 # says, reports what it found as "FACT name=value" lines on the console, then
-# "BOOTED-OK <hostname>", and from then on echoes lines and obeys ACPI.
-# All commands are busybox applets, linked in /bin.
+# "BOOTED-OK <hostname>", and from then on echoes lines and obeys ACPI and the
+# QEMU guest agent. A line "RUN <id> <command>" is run, and "RAN <id> <status>"
+# says that it has ended. All commands but the agent are busybox applets, linked in
+# /bin.
 
 mount -t devtmpfs dev /dev
 exec <>/dev/console >&0 2>&1
@@ -165,6 +167,56 @@ fact "memory-kib=$memory"
 
 # --- service ----------------------------------------------------------------
 
+# agent_port opens the agent's end of its channel as descriptor 5.
+agent_port() {
+	for port in /sys/class/virtio-ports/*; do
+		[ -e "$port/name" ] || return 1
+		read -r role <"$port/name"
+		[ "$role" = org.qemu.guest_agent.0 ] && exec 5<>"/dev/${port##*/}" && return
+	done
+	return 1
+}
+
+# power_agent knows how to synchronise, to say that it listens and, after a while, to
+# power off. Reading ends at once while the host has not opened its end yet.
+power_agent() {
+	while :; do answer_agent; sleep 0.2; done
+}
+
+answer_agent() {
+	while IFS= read -r line; do
+		case $line in
+		*guest-sync*)
+			id=${line##*\"id\":}
+			echo "{\"return\":${id%%\}*}}" >&5
+			;;
+		*guest-ping*)
+			echo '{"return":{}}' >&5
+			;;
+		*guest-shutdown*)
+			say "AGENT power off"
+			sleep 8
+			poweroff -f
+			;;
+		esac
+	done <&5
+}
+
+# The real agent, unless another behaviour is asked for.
+if wants hung-agent && agent_port; then
+	fact agent=hung
+elif wants power-agent && agent_port; then
+	power_agent &
+	fact agent=power
+elif ! wants no-agent && agent_port; then
+	exec 5>&-
+	qemu-ga -m virtio-serial -p "/dev/${port##*/}" -t /run </dev/null >/dev/null 2>&1 &
+	fact agent=real
+fi
+if wants reboot-on-acpi; then
+	printf '#!/bin/sh\nexec reboot -f\n' >/etc/acpi/PWRF/00000080
+	fact acpi=reboot
+fi
 if wants ignore-acpi; then
 	fact acpi=ignored
 else
@@ -172,9 +224,20 @@ else
 	# A power button pressed before acpid listens would be lost.
 	until ls -l "/proc/$(pidof acpid)/fd" | grep -q /dev/input/event; do sleep 0.02; done
 fi
+# obey ID WORDS... runs them as a shell does, and says how it went.
+obey() {
+	id=$1
+	shift
+	sh -c "$*" </dev/null
+	say "RAN $id $?"
+}
+
 stty -echo </dev/console
 while :; do
-	while IFS= read -r line; do say "ECHO $line"; done </dev/console
+	while IFS= read -r line; do
+		say "ECHO $line"
+		case $line in "RUN "*) obey ${line#RUN } ;; esac
+	done </dev/console
 	sleep 1
 done &
 say "BOOTED-OK $name"
@@ -182,5 +245,7 @@ if wants poweroff; then
 	sleep 1
 	poweroff -f
 fi
+wants suspend-to-ram && echo mem >/sys/power/state
+wants fill-disk && dd if=/dev/urandom of=/dev/vda bs=64k seek=768 2>/dev/null &
 wants console-flood && yes "FLOOD 0123456789abcdefghijklmnopqrstuvwxyz" &
 while sleep 2; do :; done

@@ -15,10 +15,10 @@ import (
 //go:embed init.sh
 var initScript []byte
 
-// acpiScript runs when the host presses the power button.
+// acpiScript runs when the host presses the power button, or asks the agent.
 const acpiScript = "#!/bin/sh\nexec poweroff -f\n"
 
-// buildInitrd packs busybox, the modules and the init script.
+// buildInitrd packs busybox, the guest agent, the modules and the init script.
 func buildInitrd(ctx context.Context, k kernel) ([]byte, error) {
 	shell, applets, err := readBusybox(ctx)
 	if err != nil {
@@ -30,7 +30,7 @@ func buildInitrd(ctx context.Context, k kernel) ([]byte, error) {
 	}
 	var a archive
 	for _, dir := range []string{
-		"bin", "dev", "etc", "etc/acpi", "etc/acpi/PWRF", "lib", "lib/modules", "mnt", "proc", "run", "seed", "sys", "tmp", "var", "var/log", "var/run",
+		"bin", "dev", "etc", "etc/acpi", "etc/acpi/PWRF", "lib", "lib/modules", "mnt", "proc", "run", "sbin", "seed", "sys", "tmp", "var", "var/log", "var/run",
 	} {
 		a.add(dir, modeDir, nil)
 	}
@@ -42,8 +42,13 @@ func buildInitrd(ctx context.Context, k kernel) ([]byte, error) {
 			a.add("bin/"+name, modeLink, []byte("busybox"))
 		}
 	}
+	a.add("bin/rawsend", modeExec, rawSend())
 	a.add("init", modeExec, initScript)
 	a.add("etc/acpi/PWRF/00000080", modeExec, []byte(acpiScript))
+	a.add("sbin/shutdown", modeExec, []byte(acpiScript)) // what the agent runs
+	if err := addAgent(ctx, &a); err != nil {
+		return nil, err
+	}
 	var names strings.Builder
 	for _, file := range order {
 		module, err := k.readModule(ctx, file)

@@ -21,7 +21,7 @@ const (
 // modules are what the guest's init loads, apart from what these depend on.
 // The file systems come last: nothing waits for them until the seed is read.
 var modules = []string{
-	"virtio_pci", "virtio_blk", "virtio_net", "virtio-rng", "virtio_balloon",
+	"virtio_pci", "virtio_blk", "virtio_net", "virtio-rng", "virtio_balloon", "virtio_console",
 	"evdev", "button", "nls_cp437", "nls_ascii", "vfat", "isofs",
 }
 

@@ -34,6 +34,7 @@ type Libvirt struct {
 	pidns    string        // identity of the pid namespace
 	holder   *os.Process   // PID, from our side
 	gone     chan struct{} // closed when nothing is left in the namespace
+	cgroups  *cgroups      // nil without LibvirtOptions.Cgroups
 }
 
 // LibvirtOptions say how [StartLibvirt] sets the daemon up.
@@ -48,6 +49,16 @@ type LibvirtOptions struct {
 	// Cache is a directory for libvirt's capability cache. Kept between
 	// runs it saves some seconds; if empty, the cache is inside Dir.
 	Cache string
+	// TLS is a directory with cacert.pem, servercert.pem and serverkey.pem. If
+	// set, libvirtd listens on 127.0.0.1:16514 in its network namespace; see
+	// [Libvirt.Forward].
+	TLS string
+	// Cgroups lets libvirtd use control groups, in groups of its own that end
+	// with it: without, it bounds no processor time and pins nothing.
+	Cgroups bool
+	// HugePages mounts the host's pool of huge pages for libvirtd. How many
+	// there are is the host's affair.
+	HugePages bool
 }
 
 // StartLibvirt starts a private libvirtd and returns when it answers, with a
@@ -99,11 +110,20 @@ func startLibvirt(ctx context.Context, opts *LibvirtOptions) (*Libvirt, error) {
 	if l.listening() {
 		return nil, fmt.Errorf("directory %q is in use by a running libvirtd; stop it first", dir)
 	}
-	if err := prepare(dir); err != nil {
+	if err := prepare(dir, opts); err != nil {
 		return nil, err
 	}
+	if opts.Cgroups {
+		if l.cgroups, err = newCgroups(dir); err != nil {
+			return nil, err
+		}
+	}
+	// Without groups the table is empty.
+	if err := os.WriteFile(filepath.Join(dir, "cgroups"), []byte(l.cgroups.table()), 0o600); err != nil {
+		return nil, errors.Join(err, l.cgroups.remove())
+	}
 	if err := l.hold(cache, addr); err != nil {
-		return nil, err
+		return nil, errors.Join(err, l.cgroups.remove())
 	}
 	if err := l.ready(ctx, 0); err != nil {
 		return nil, errors.Join(err, l.Stop())
@@ -168,7 +188,11 @@ func (l *Libvirt) Stop() error {
 	case <-time.After(30 * time.Second):
 		return fmt.Errorf("stopping private libvirtd: namespace of pid %d still has processes 30 s after SIGKILL", l.PID)
 	}
-	if err := l.lifeline.Close(); err != nil && !errors.Is(err, os.ErrClosed) {
+	err := l.lifeline.Close()
+	if errors.Is(err, os.ErrClosed) {
+		err = nil
+	}
+	if err = errors.Join(err, l.cgroups.remove()); err != nil {
 		return fmt.Errorf("stopping private libvirtd: %w", err)
 	}
 	return nil

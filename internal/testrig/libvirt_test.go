@@ -21,9 +21,12 @@ import (
 // ids and wait: TestStarterKilled runs it so.
 const starterDir = "TESTRIG_STARTER_DIR"
 
+// starterGroups makes that libvirtd use control groups.
+const starterGroups = "TESTRIG_STARTER_GROUPS"
+
 func TestMain(m *testing.M) {
 	if dir := os.Getenv(starterDir); dir != "" {
-		l, err := testrig.StartLibvirt(context.Background(), &testrig.LibvirtOptions{Dir: dir})
+		l, err := testrig.StartLibvirt(context.Background(), &testrig.LibvirtOptions{Dir: dir, Cgroups: os.Getenv(starterGroups) != ""})
 		if err != nil {
 			fmt.Println(err)
 			os.Exit(1)

@@ -17,14 +17,24 @@ import (
 var Packages = []string{
 	"busybox-static",
 	"dosfstools",
+	"e2fsprogs",
+	"fdisk",
 	"iproute2",
 	"libvirt-clients",
 	"libvirt-daemon-config-nwfilter",
 	"libvirt-daemon-system",
 	"linux-image-cloud-amd64",
+	"lvm2",
+	"mmdebstrap",
 	"mtools",
+	"openssh-client",
+	"openssh-server",
+	"openvswitch-switch",
+	"ovmf",
+	"qemu-guest-agent",
 	"qemu-system-x86",
 	"qemu-utils",
+	"swtpm-tools",
 	"syslinux",
 	"syslinux-common",
 	"util-linux",
@@ -41,17 +51,42 @@ var hostTools = []tool{
 	{"qemu-img", "qemu-utils"},
 	{"ip", "iproute2"},
 	{"nsenter", "util-linux"},
+	{"/usr/share/OVMF/OVMF_CODE*.fd", "ovmf"},
+	{"swtpm_setup", "swtpm-tools"},
 	{"/etc/libvirt/nwfilter/clean-traffic.xml", "libvirt-daemon-config-nwfilter"},
 }
+
+var sshTools = []tool{{"sshd", "openssh-server"}}
 
 var imageTools = []tool{
 	{"busybox", "busybox-static"},
 	{"mkfs.vfat", "dosfstools"},
 	{"mcopy", "mtools"},
+	{"qemu-ga", "qemu-guest-agent"},
 	{"syslinux", "syslinux"},
 	{mbrPath, "syslinux-common"},
 	{"qemu-img", "qemu-utils"},
 	{kernelPattern, "linux-image-cloud-amd64"},
+}
+
+// debianTools are what scripts/debian-image.sh and the test of its image need.
+var debianTools = []tool{
+	{"mmdebstrap", "mmdebstrap"},
+	{"mkfs.ext4", "e2fsprogs"},
+	{"sfdisk", "fdisk"},
+	{"mkfs.vfat", "dosfstools"},
+	{"mcopy", "mtools"},
+	{"syslinux", "syslinux"},
+	{mbrPath, "syslinux-common"},
+	{"qemu-img", "qemu-utils"},
+	{"ssh", "openssh-client"},
+	{"ssh-keygen", "openssh-client"},
+}
+
+var ovsTools = []tool{
+	{"ovs-vsctl", "openvswitch-switch"},
+	{"ovsdb-server", "openvswitch-switch"},
+	{"ovs-vswitchd", "openvswitch-switch"},
 }
 
 // Need stops the test, saying what to install, when the rig cannot work on
@@ -65,7 +100,7 @@ func Need(tb testing.TB) {
 
 // Check reports everything that keeps the rig from working on this machine.
 func Check() error {
-	return check(slices.Concat(hostTools, imageTools), true)
+	return check(slices.Concat(hostTools, imageTools, sshTools), true)
 }
 
 func check(tools []tool, root bool) error {
@@ -76,7 +111,10 @@ func check(tools []tool, root bool) error {
 	var lost, pkgs []string
 	for _, t := range tools {
 		if !t.present() {
-			lost, pkgs = append(lost, t.name), append(pkgs, t.pkg)
+			if !slices.Contains(lost, t.name) {
+				lost = append(lost, t.name)
+			}
+			pkgs = append(pkgs, t.pkg)
 		}
 	}
 	if lost != nil {

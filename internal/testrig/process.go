@@ -56,6 +56,24 @@ func (l *Libvirt) Guests() ([]string, error) {
 	return names, nil
 }
 
+// GuestPID returns the pid, as seen from outside, of a guest's QEMU process.
+func (l *Libvirt) GuestPID(name string) (int, error) {
+	pids, err := l.Processes()
+	if err != nil {
+		return 0, err
+	}
+	for _, pid := range pids {
+		cmdline, err := os.ReadFile(procPath(pid, "cmdline"))
+		if err != nil {
+			continue // it has just ended
+		}
+		if n, ok := guestName(cmdline); ok && n == name {
+			return pid, nil
+		}
+	}
+	return 0, fmt.Errorf("guest %s has no QEMU process: %w", name, os.ErrProcessDone)
+}
+
 // guestName finds the guest's name in the command line of a QEMU process. A
 // child that libvirtd has forked but not yet turned into QEMU has none.
 func guestName(cmdline []byte) (string, bool) {

@@ -15,6 +15,12 @@ import (
 // between tests is kept: TESTRIG_CACHE or, without it, one of this test.
 func Start(tb testing.TB) (l *Libvirt, cache string) {
 	tb.Helper()
+	return StartWith(tb, &LibvirtOptions{})
+}
+
+// StartWith is Start with options, of which Dir and Cache are chosen here.
+func StartWith(tb testing.TB, opts *LibvirtOptions) (l *Libvirt, cache string) {
+	tb.Helper()
 	Need(tb)
 	// The paths of sockets are short, those of tb.TempDir are not.
 	dir, err := os.MkdirTemp("", "rig")
@@ -31,7 +37,9 @@ func Start(tb testing.TB) (l *Libvirt, cache string) {
 	}
 	ctx, cancel := context.WithTimeout(tb.Context(), 2*time.Minute)
 	defer cancel()
-	l, err = StartLibvirt(ctx, &LibvirtOptions{Dir: dir, Cache: filepath.Join(cache, "libvirt")})
+	o := *opts
+	o.Dir, o.Cache = dir, filepath.Join(cache, "libvirt")
+	l, err = StartLibvirt(ctx, &o)
 	if err != nil {
 		tb.Fatal(err)
 	}

@@ -4,10 +4,12 @@
 //
 //	rig up -dir DIR [-cache DIR]
 //	rig image -o PATH
+//	rig debian -cache DIR
 //	rig packages
 //
 // "up" prints shell assignments and waits until its standard input is closed
-// or a signal ends it; then everything it started is gone. "packages" prints the
+// or a signal ends it; then everything it started is gone. "debian" builds the image of
+// Debian that the tests find in DIR, their TESTRIG_CACHE. "packages" prints the
 // Debian packages that the others need.
 package main
 
@@ -36,7 +38,7 @@ func main() {
 }
 
 func command(ctx context.Context, args []string, stdin io.Reader, stdout io.Writer) error {
-	const usage = "usage: rig up -dir DIR [-cache DIR] | rig image -o PATH | rig packages"
+	const usage = "usage: rig up -dir DIR [-cache DIR] | rig image -o PATH | rig debian -cache DIR | rig packages"
 	if len(args) == 0 {
 		return errors.New(usage)
 	}
@@ -58,6 +60,19 @@ func command(ctx context.Context, args []string, stdin io.Reader, stdout io.Writ
 			return errors.New(usage)
 		}
 		return testrig.BuildImage(ctx, *path)
+	case "debian":
+		dir := flags.String("cache", "", "directory that keeps the image")
+		if err := flags.Parse(args[1:]); err != nil {
+			return err
+		}
+		if *dir == "" {
+			return errors.New(usage)
+		}
+		path, err := testrig.CachedDebian(ctx, *dir)
+		if err == nil {
+			_, err = fmt.Fprintln(stdout, path)
+		}
+		return err
 	case "packages":
 		_, err := fmt.Fprintln(stdout, strings.Join(testrig.Packages, "\n"))
 		return err

@@ -32,7 +32,9 @@ type Backend interface {
 	// Probe looks at the machine, once, when a Host is opened.
 	Probe(ctx context.Context) (Info, error)
 	// Create makes the guest, stopped, in steps. When it fails, Host calls
-	// Delete; so it need not clean up.
+	// Delete; so it need not clean up. The first step makes the guest's object:
+	// once it is over, Preflight of another guest counts what this one was
+	// promised.
 	Create(ctx context.Context, g *NewGuest, s *Steps) error
 	// Start returns when the hypervisor runs the guest, or at least has it in
 	// StateStarting. A guest that crashed is started.
@@ -67,7 +69,9 @@ type Record []byte
 
 // Found is a guest as the backend sees it. Host adds to the Status what the
 // Record says (Key, Managed, Suspended, Labels, Image, Created), so the backend
-// leaves those zero.
+// leaves those zero. Of the limits the backend gives those that are in effect,
+// whoever set them, with Have in the text form of the Spec's field, and what it
+// knows that is wrong with them; Host adds Want and compares.
 type Found struct {
 	Status Status
 	Record Record // nil for a foreign guest
@@ -106,6 +110,17 @@ type Info struct {
 	// Missing says why a feature cannot be had on this machine although the
 	// backend has code for it, or gives a better reason for what it has not.
 	Missing map[Feature]string `json:"missing,omitempty"`
+	// Untried are those of Honours that Probe could not tell without starting
+	// something: a [Trier] is asked when somebody wants one.
+	Untried []Feature `json:"untried,omitempty"`
+}
+
+// Trier finds out by trials what Probe leaves open. It remembers what it found: that
+// a feature cannot be had, for a short time.
+type Trier interface {
+	// Try returns nil if a feature of Info.Untried can be had, and an
+	// [UnsupportedError] with the reason if it cannot.
+	Try(ctx context.Context, f Feature) error
 }
 
 // Pauser freezes guests in memory.
@@ -123,6 +138,29 @@ type Autostarter interface {
 // hypervisor can. Host refuses its own starts without it.
 type Suspender interface {
 	SetSuspended(ctx context.Context, id ID, on bool) error
+}
+
+// AgentStopper shuts a guest down through a program that listens inside of it,
+// which works where the guest does not hear the hypervisor.
+type AgentStopper interface {
+	// StopByAgent returns when the agent has taken the request, or may have: the
+	// guest is then on its way. It is bounded by a deadline of the backend's own,
+	// of seconds. A guest that has no way to an agent is errors.ErrUnsupported,
+	// at once; any other error means that the agent does not answer now.
+	StopByAgent(ctx context.Context, id ID) error
+}
+
+// Sweeper finds what is left on the machine of guests and images that are gone.
+type Sweeper interface {
+	// Orphans lists what is ours by its name and belongs to no guest, foreign
+	// ones included, and to no image. What a running Create or import makes may
+	// be among it only as long as Orphan.Modified says that it is young, or, of
+	// images, under the image's name, which Host then finds locked.
+	Orphans(ctx context.Context) ([]Orphan, error)
+	// RemoveOrphan removes one by its Kind, Name, ID and Image, after it has
+	// looked at it again, and at no other. What is none, or none any more, or was
+	// written to after before, is ErrConflict and is left alone.
+	RemoveOrphan(ctx context.Context, o Orphan, before time.Time) error
 }
 
 // Preflighter judges a Spec against the machine before anything is made: whether
@@ -144,8 +182,10 @@ type ImpactJudge interface {
 type Drifter interface {
 	// Drift returns what differs beyond the fields of have, which is what was
 	// asked for with what Inspect found over it: what somebody changed by other
-	// means, or what this version makes otherwise. Paths are the hypervisor's;
-	// Host puts "definition/" before them. Secrets do not stand in values.
+	// means, or what this version makes otherwise. A NIC that the guest no longer
+	// has is zero in have, so that the others keep their numbers. Paths are the
+	// hypervisor's; Host puts "definition/" before them. Secrets do not stand in
+	// values.
 	Drift(ctx context.Context, id ID, have *Spec) ([]Change, error)
 }
 
@@ -155,6 +195,26 @@ type ConsoleLogger interface {
 	// ConsoleLog returns a part of the log that begins at offset: empty where
 	// nothing has been written there yet.
 	ConsoleLog(ctx context.Context, id ID, offset int64) ([]byte, error)
+}
+
+// ConsoleOpener connects to the serial consoles of guests.
+type ConsoleOpener interface {
+	// OpenConsole connects to the console of a guest that is on. The context
+	// bounds the opening; Close, or that of the backend, ends the connection and
+	// whatever Read or Write is under way. While somebody else is connected it is
+	// ErrBusy, or with Force the other one is disconnected.
+	OpenConsole(ctx context.Context, id ID, opts ConsoleOptions) (io.ReadWriteCloser, error)
+}
+
+// Execer runs programs in guests.
+type Execer interface {
+	// Exec does what [Guest.Exec] says, in a guest that runs. Host has checked
+	// argv and opts, which is not nil. When the context ends, what was started is
+	// killed before Exec returns, as far as that can be done in a few seconds.
+	Exec(ctx context.Context, id ID, argv []string, opts *ExecOptions) (ExecResult, error)
+	// ExecReady returns nil when Exec could run a program now, and ErrUnavailable
+	// while what runs them inside does not answer.
+	ExecReady(ctx context.Context, id ID) error
 }
 
 // Watcher reports changes as they happen, foreign ones included.
@@ -173,7 +233,7 @@ type Imager interface {
 	// io.EOF: any other error from r means that nothing may be left.
 	ImportImage(ctx context.Context, img *NewImage, r io.Reader, s *Steps) (Image, error)
 	// RemoveImage removes an image and leftovers of an import. Host has made
-	// sure that no guest uses it.
+	// sure that no guest that it knows of needs it.
 	RemoveImage(ctx context.Context, name string) error
 }
 
@@ -188,7 +248,23 @@ type NewImage struct {
 	Imported time.Time
 }
 
+// ImageReleaser tells guests that stand on an image from those that have all of it
+// in disks of their own. Without it, a guest needs the image that it was made from
+// for as long as it is there.
+type ImageReleaser interface {
+	// NeedsImage reports whether the guest, whose record names the image, would
+	// lose anything with it. In doubt it does. A guest that is gone does not.
+	NeedsImage(ctx context.Context, id ID, image string) (bool, error)
+}
+
 // Checker examines the machine.
 type Checker interface {
 	Check(ctx context.Context) ([]Finding, error)
+}
+
+// Renderer shows what Create would hand to the hypervisor.
+type Renderer interface {
+	// Render returns the native configuration of the guest as text, and changes
+	// nothing. The same guest gives the same text. No secret is in it.
+	Render(ctx context.Context, g *NewGuest) ([]byte, error)
 }

@@ -2,6 +2,7 @@ package provision
 
 import (
 	"cmp"
+	"context"
 	"fmt"
 	"slices"
 )
@@ -14,9 +15,17 @@ type Feature string
 const (
 	FeaturePause      Feature = "pause"      // Guest.Pause, Guest.Resume
 	FeatureConsoleLog Feature = "consoleLog" // Guest.ConsoleLog, UntilConsole
+	FeatureConsole    Feature = "console"    // Guest.Console
+	FeatureExec       Feature = "exec"       // Guest.Exec, UntilExec
+	FeatureExecUser   Feature = "exec.user"  // ExecOptions.User
+	FeatureExecDir    Feature = "exec.dir"   // ExecOptions.Dir
 	FeatureImages     Feature = "images"     // Host.Images, ImportImage, RemoveImage
 	FeatureWatch      Feature = "watch"      // Host.Events without polling
 	FeatureCheck      Feature = "check"      // Host.Check
+	FeatureUsage      Feature = "usage"      // Guest.Usage, ListOptions.Usage
+	FeatureAddresses  Feature = "addresses"  // Guest.Addresses, UntilAddress
+	FeatureOrphans    Feature = "orphans"    // Host.Orphans, RemoveOrphan
+	FeatureRender     Feature = "render"     // Host.Render
 )
 
 // Features that are fields of Spec. FeatureAutostart is Guest.SetAutostart too.
@@ -26,6 +35,7 @@ const (
 	FeatureCPUCount         Feature = "cpu.count"
 	FeatureCPULimit         Feature = "cpu.limit"
 	FeatureCPUWeight        Feature = "cpu.weight"
+	FeatureCPUPin           Feature = "cpu.pin"
 	FeatureMemorySize       Feature = "memory.size"
 	FeatureMemorySwap       Feature = "memory.swap"
 	FeatureMemoryGuaranteed Feature = "memory.guaranteed"
@@ -40,6 +50,8 @@ const (
 	FeatureNICAddresses     Feature = "nics.addresses"
 	FeatureNICRate          Feature = "nics.rate"
 	FeatureNICAntiSpoof     Feature = "nics.antiSpoof"
+	FeatureNICMTU           Feature = "nics.mtu"
+	FeatureNICIsolated      Feature = "nics.isolated"
 	FeatureDNS              Feature = "dns"
 	FeatureProcesses        Feature = "limits.processes"
 	FeatureOpenFiles        Feature = "limits.openFiles"
@@ -55,9 +67,17 @@ const (
 var verbs = map[Feature]func(Backend) bool{
 	FeaturePause:      has[Pauser],
 	FeatureConsoleLog: has[ConsoleLogger],
+	FeatureConsole:    has[ConsoleOpener],
+	FeatureExec:       has[Execer],
+	FeatureExecUser:   has[Execer],
+	FeatureExecDir:    has[Execer],
 	FeatureImages:     has[Imager],
 	FeatureWatch:      has[Watcher],
 	FeatureCheck:      has[Checker],
+	FeatureUsage:      has[StatsReader],
+	FeatureAddresses:  has[Addresser],
+	FeatureOrphans:    has[Sweeper],
+	FeatureRender:     has[Renderer],
 	FeatureAutostart:  has[Autostarter],
 }
 
@@ -81,8 +101,12 @@ func Features() []Feature {
 }
 
 // Supports returns nil if the feature can be had here, and otherwise an
-// [UnsupportedError] with the reason: the same that the verb itself returns.
-func (h *Host) Supports(f Feature) error {
+// [UnsupportedError] with the reason: the same that the verb itself returns. For
+// what is in Info.Untried it takes the trial, which may last a second or two;
+// where none could be made, the error is another one and says why.
+func (h *Host) Supports(f Feature) error { return h.supports(context.Background(), f) }
+
+func (h *Host) supports(ctx context.Context, f Feature) error {
 	if why, ok := h.info.Missing[f]; ok {
 		return h.unsupported(f, why)
 	}
@@ -106,6 +130,9 @@ func (h *Host) Supports(f Feature) error {
 	}
 	if !slices.Contains(h.info.Honours, f) {
 		return h.unsupported(f, "the backend does not honour it")
+	}
+	if t, ok := h.backend.(Trier); ok && slices.Contains(h.info.Untried, f) {
+		return h.call(ctx, Call{Op: "try"}, func(ctx context.Context) error { return t.Try(ctx, f) })
 	}
 	return nil
 }
@@ -137,6 +164,7 @@ var specUses = []struct {
 	{FeatureCPUCount, func(s *Spec) bool { return s.CPU.Count != 0 }},
 	{FeatureCPULimit, func(s *Spec) bool { return s.CPU.Limit != 0 }},
 	{FeatureCPUWeight, func(s *Spec) bool { return s.CPU.Weight != 0 }},
+	{FeatureCPUPin, func(s *Spec) bool { return len(s.CPU.Pin) > 0 }},
 	{FeatureMemorySize, func(s *Spec) bool { return s.Memory.Size != 0 }},
 	{FeatureMemorySwap, func(s *Spec) bool { return s.Memory.Swap != 0 }},
 	{FeatureMemoryGuaranteed, func(s *Spec) bool { return s.Memory.Guaranteed || s.Needs.GuaranteedMemory }},
@@ -151,6 +179,8 @@ var specUses = []struct {
 	{FeatureNICAddresses, anyNIC(func(n NIC) bool { return len(n.Addresses)+len(n.Gateways) > 0 })},
 	{FeatureNICRate, anyNIC(func(n NIC) bool { return n.Rate != Rate{} })},
 	{FeatureNICAntiSpoof, anyNIC(func(n NIC) bool { return n.AntiSpoof == On })},
+	{FeatureNICMTU, anyNIC(func(n NIC) bool { return n.MTU != 0 })},
+	{FeatureNICIsolated, anyNIC(func(n NIC) bool { return n.Isolated })},
 	{FeatureDNS, func(s *Spec) bool { return len(s.DNS.Servers)+len(s.DNS.Search) > 0 }},
 	{FeatureProcesses, func(s *Spec) bool { return s.Limits.Processes != 0 }},
 	{FeatureOpenFiles, func(s *Spec) bool { return s.Limits.OpenFiles != 0 }},
@@ -186,10 +216,10 @@ func (s Spec) Features() []Feature {
 }
 
 // supportsSpec returns every reason why this host cannot honour the Spec.
-func (h *Host) supportsSpec(s *Spec) []error {
+func (h *Host) supportsSpec(ctx context.Context, s *Spec) []error {
 	var errs []error
 	for _, f := range s.Features() {
-		if err := h.Supports(f); err != nil {
+		if err := h.supports(ctx, f); err != nil {
 			errs = append(errs, err)
 		}
 	}

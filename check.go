@@ -22,7 +22,8 @@ type Finding struct {
 }
 
 // Check examines the machine. Findings that only inform are part of the answer;
-// none of severity error means that guests can be made and run.
+// none of severity error means that guests can be made and run, and that no
+// guest runs although it is suspended.
 func (h *Host) Check(ctx context.Context) ([]Finding, error) {
 	c, err := need[Checker](h, FeatureCheck)
 	if err != nil {
@@ -33,5 +34,9 @@ func (h *Host) Check(ctx context.Context) ([]Finding, error) {
 		list, err = c.Check(ctx)
 		return err
 	})
-	return list, h.wrap("check", "", err)
+	if err != nil {
+		return list, h.wrap("check", "", err)
+	}
+	more, err := h.checkSuspended(ctx)
+	return append(list, more...), h.wrap("check", "", err)
 }

@@ -4,6 +4,8 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"slices"
+	"sync"
 	"time"
 
 	"github.com/guestforge/provision/internal/lock"
@@ -38,7 +40,7 @@ func (h *Host) Create(ctx context.Context, s Spec, opts *CreateOptions) (*Guest,
 }
 
 func (h *Host) create(ctx context.Context, s Spec, opts *CreateOptions) (*Guest, error) {
-	if err := h.accept(&s); err != nil {
+	if err := h.accept(ctx, &s); err != nil {
 		return nil, err
 	}
 	unlock, err := h.lockForCreate(ctx, &s)
@@ -57,6 +59,20 @@ func (h *Host) create(ctx context.Context, s Spec, opts *CreateOptions) (*Guest,
 	}
 }
 
+// lockMemory keeps two guests from being promised the same memory of the host. It
+// is the last lock that is taken, and Create has it until the guest counts: images
+// take long to copy. It may be unlocked twice.
+func (h *Host) lockMemory(ctx context.Context, s *Spec) (unlock func(), err error) {
+	if !s.Memory.Guaranteed {
+		return func() {}, nil
+	}
+	unlock, err = h.lock(ctx, lockMemory, "memory", lock.Exclusive)
+	if err != nil {
+		return nil, err
+	}
+	return sync.OnceFunc(unlock), nil
+}
+
 // errTaken marks an ErrExists that another look would not change.
 var errTaken = fmt.Errorf("%w", ErrExists)
 
@@ -66,31 +82,39 @@ func (h *Host) createOnce(ctx context.Context, s *Spec, opts *CreateOptions) (*G
 	case err != nil && !errors.Is(err, ErrNotFound):
 		return nil, err
 	case err == nil && rec.Phase == complete:
-		return &Guest{host: h, name: st.Name, id: st.ID}, nil
+		return h.resumeCreate(ctx, st, rec)
 	}
 	id := newID()
 	full := s.withDefaults(id)
-	if _, err := h.preflight(ctx, &full); err != nil {
-		return nil, err
-	}
 	if rec != nil {
+		if _, err := h.preflight(ctx, &full); err != nil {
+			return nil, err // and leave what is there
+		}
 		h.opts.Logger.WarnContext(ctx, "replacing an incomplete guest", "guest", st.Name, "id", st.ID, "phase", string(rec.Phase))
 		if err := h.remove(ctx, "undo", st.Name, st.ID, opts.Progress); err != nil {
 			return nil, fmt.Errorf("remove what an earlier attempt left: %w", err)
 		}
 	}
-	if err := h.build(ctx, &full, newRecord(id, s, &full, h.opts.Clock.Now()), opts); err != nil {
+	unlock, err := h.lockMemory(ctx, &full)
+	if err != nil {
+		return nil, err
+	}
+	defer unlock()
+	if _, err := h.preflight(ctx, &full); err != nil {
+		return nil, err
+	}
+	if err := h.build(ctx, &full, newRecord(id, s, &full, h.opts.Clock.Now()), opts, unlock); err != nil {
 		return nil, err
 	}
 	return &Guest{host: h, name: s.Name, id: id}, nil
 }
 
 // accept refuses what is wrong with a Spec whatever is on the machine now.
-func (h *Host) accept(s *Spec) error {
+func (h *Host) accept(ctx context.Context, s *Spec) error {
 	if err := s.Validate(); err != nil {
 		return err
 	}
-	return errors.Join(h.supportsSpec(s)...)
+	return errors.Join(h.supportsSpec(ctx, s)...)
 }
 
 // lockForCreate takes Key, name and image, always in this order.
@@ -165,6 +189,12 @@ func (h *Host) preflight(ctx context.Context, s *Spec) ([]Limit, error) {
 			return nil, err
 		}
 	}
+	asked := askedLimits(s)
+	for i, l := range limits {
+		if j := slices.IndexFunc(asked, func(a Limit) bool { return a.Path == l.Path }); j >= 0 && l.Want == "" {
+			limits[i].Want = asked[j].Want
+		}
+	}
 	limits = append(limits, h.defaultLimits(s)...)
 	if !s.Needs.Strict {
 		return limits, nil
@@ -196,9 +226,11 @@ func (h *Host) defaultLimits(s *Spec) []Limit {
 	return limits
 }
 
-// build makes the guest between the two writes of its record, or nothing.
-func (h *Host) build(ctx context.Context, s *Spec, r *record, opts *CreateOptions) error {
-	err := h.buildSteps(ctx, s, r, opts)
+// build makes the guest between the two writes of its record, or nothing. It calls
+// begun when the first step is over, after which the backend counts the guest.
+func (h *Host) build(ctx context.Context, s *Spec, r *record, opts *CreateOptions, begun func()) error {
+	err := h.buildSteps(ctx, s, r, opts, begun)
+	begun()
 	if err == nil {
 		return nil
 	}
@@ -210,38 +242,33 @@ func (h *Host) build(ctx context.Context, s *Spec, r *record, opts *CreateOption
 	return err
 }
 
-func (h *Host) buildSteps(ctx context.Context, s *Spec, r *record, opts *CreateOptions) error {
+func (h *Host) buildSteps(ctx context.Context, s *Spec, r *record, opts *CreateOptions, begun func()) error {
 	text, err := r.encode()
 	if err != nil {
 		return err
 	}
 	c := Call{Op: "create", Guest: s.Name, ID: r.ID}
 	err = h.call(ctx, c, func(ctx context.Context) error {
-		return h.backend.Create(ctx, &NewGuest{ID: r.ID, Spec: s, Record: text}, h.steps(c, opts.Progress))
+		steps := h.steps(c, opts.Progress)
+		steps.after = begun
+		return h.backend.Create(ctx, &NewGuest{ID: r.ID, Spec: s, Record: text}, steps)
 	})
 	if err != nil {
 		return err
 	}
-	if s.Autostart {
-		if err := h.setAutostart(ctx, s.Name, r.ID, true); err != nil {
-			return err
-		}
-	}
 	r.Phase = complete
-	return h.save(ctx, s.Name, r)
+	if err := h.save(ctx, s.Name, r); err != nil || !s.Autostart {
+		return err
+	}
+	// Last: what a killed process leaves half-made must not start with its host.
+	// A guest that is whole but for this gets it from the same Create again.
+	return h.setAutostart(ctx, s.Name, r.ID, true)
 }
 
 // undo removes what was made, and tries again while the hypervisor is away.
 func (h *Host) undo(ctx context.Context, name string, r *record) error {
 	for pause := 100 * time.Millisecond; ; pause = min(2*pause, 2*time.Second) {
-		var err error
-		if r.Phase == complete { // that may have been written: mark it again
-			again := *r
-			again.Phase = creating
-			if err = h.save(ctx, name, &again); errors.Is(err, ErrNotFound) {
-				err = nil
-			}
-		}
+		err := h.unmake(ctx, name, r)
 		if err == nil {
 			err = h.remove(ctx, "undo", name, r.ID, nil)
 		}
@@ -252,6 +279,38 @@ func (h *Host) undo(ctx context.Context, name string, r *record) error {
 			return err
 		}
 	}
+}
+
+// unmake marks a guest as incomplete again whose last write may have taken
+// effect, and keeps it from starting with its host.
+func (h *Host) unmake(ctx context.Context, name string, r *record) (err error) {
+	if r.Phase != complete {
+		return nil
+	}
+	if r.Spec.Autostart {
+		err = h.setAutostart(ctx, name, r.ID, false)
+	}
+	if err == nil {
+		again := *r
+		again.Phase = creating
+		err = h.save(ctx, name, &again)
+	}
+	if errors.Is(err, ErrNotFound) {
+		return nil
+	}
+	return err
+}
+
+// resumeCreate finishes a Create that was killed after the guest was whole: only
+// its autostart can be missing. One that was switched off by SetAutostart is not
+// wanted in the record either, and that of a suspended guest is off for now.
+func (h *Host) resumeCreate(ctx context.Context, st Status, rec *record) (*Guest, error) {
+	if rec.Spec.Autostart && !st.Autostart && rec.Suspended == nil && rec.Lifting == nil {
+		if err := h.setAutostart(ctx, st.Name, st.ID, true); err != nil {
+			return nil, err
+		}
+	}
+	return &Guest{host: h, name: st.Name, id: st.ID}, nil
 }
 
 // remove calls the backend's Delete.

@@ -15,6 +15,7 @@ const (
 
 // Copy returns a Spec that shares nothing with s but Native.
 func (s Spec) Copy() Spec {
+	s.CPU.Pin = slices.Clone(s.CPU.Pin)
 	s.Disks = slices.Clone(s.Disks)
 	s.NICs = slices.Clone(s.NICs)
 	for i := range s.NICs {
@@ -39,6 +40,7 @@ func (s Spec) withDefaults(id ID) Spec {
 	if s.CPU.Count == 0 {
 		s.CPU.Count = defaultCPUs
 	}
+	slices.Sort(s.CPU.Pin)
 	if s.Memory.Size == 0 {
 		s.Memory.Size = defaultMemory
 	}

@@ -47,6 +47,12 @@ func (g *Guest) delete(ctx context.Context, st Status, rec *record, opts *Delete
 		if err := g.host.save(ctx, g.name, rec); err != nil && !errors.Is(err, ErrNotFound) {
 			return err
 		}
+		// What a killed process leaves of it must not start with its host.
+		if st.Autostart {
+			if err := g.host.setAutostart(ctx, g.name, g.id, false); err != nil && !errors.Is(err, ErrNotFound) {
+				return err
+			}
+		}
 	}
 	return g.host.remove(ctx, "delete", g.name, g.id, opts.Progress)
 }

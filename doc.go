@@ -74,12 +74,13 @@
 //
 // # Plans
 //
-// [Host.Plan] is a dry run of Create: it changes nothing. For a new guest it
-// lists the fields that would be set. For one that is there it compares the Spec
-// with what the hypervisor tells of it now, and otherwise with what it was made
-// from, and gives each [Change] an [Impact]: none, live, at the next restart,
-// only by making the guest anew, or impossible. Secrets are compared without
-// being shown. [Plan.String] is stable, one line a field.
+// [Host.Plan] is a dry run of Create: it changes no guest, and leaves nothing; a
+// backend may try on a guest of its own, for a moment, what the machine can do.
+// For a new guest it lists the fields that would be set. For one that is there it
+// compares the Spec with what the hypervisor tells of it now, and otherwise with
+// what it was made from, and gives each [Change] an [Impact]: none, live, at the
+// next restart, only by making the guest anew, or impossible. Secrets are compared
+// without being shown. [Plan.String] is stable, one line a field.
 //
 // A hypervisor's definition of a guest has more than a Spec says. Where a backend
 // can tell ([Drifter]; kvm can), a plan for a guest that is there also lists what
@@ -101,12 +102,13 @@
 // Verbs of Host and Guest that fail return an error that holds one [Error], with
 // the verb, the backend and the guest. Programs branch on the cause, by
 // [errors.Is]: [ErrNotFound], [ErrExists], [ErrState], [ErrInvalid], [ErrBusy],
-// [ErrConflict], [ErrSuspended], [ErrUnavailable], and beside them
+// [ErrConflict], [ErrSuspended], [ErrCapacity], [ErrNotReady], [ErrUnavailable], and beside them
 // [errors.ErrUnsupported], [io/fs.ErrPermission], and [io/fs.ErrClosed] after
 // [Host.Close]. Native errors of the hypervisor stay reachable by [errors.As].
 //
-// After [ErrUnavailable] it is not known whether a change took effect. All verbs
-// are made so that the same call again is safe.
+// After [ErrUnavailable] it is not known whether a change took effect;
+// [ErrOutcomeUnknown] beside it, or beside the context's error, says that it may
+// have, and may yet. All verbs are made so that the same call again is safe.
 //
 // # Contexts, undo and concurrency
 //
@@ -135,13 +137,18 @@
 // incomplete guest too, and the next Delete goes on. Nothing but the hypervisor
 // keeps this knowledge; there is no database.
 //
+// [Host.Orphans] lists these guests, and what is left on the machine of guests
+// that somebody removed by other means, with the evidence. [Host.RemoveOrphan]
+// removes what it is told to, after a second look.
+//
 // # Suspension
 //
 // [Guest.Pause] freezes processors. [Guest.Suspend] is the verb of billing: the
 // guest is stopped, does not start with its host, and every start through this
 // package is [ErrSuspended] until [Guest.Unsuspend] has lifted all reasons. Then
 // it is started if it ran before. Where the backend is a [Suspender], other tools
-// are kept from starting it as far as the hypervisor can.
+// are kept from starting it as far as the hypervisor can; where they start it all
+// the same, Reason, an event and a finding of [Host.Check] say so.
 //
 // # Events, waiting and progress
 //
@@ -151,9 +158,9 @@
 // anew. Events are hints: [Guest.Status] is the truth, and after [EventLost] the
 // guests should be listed again.
 //
-// [Guest.Wait] waits for a [Condition]: a state, a text on the console, or the
-// end of the guest. It survives a short absence of the
-// hypervisor. Callbacks for [Progress] run on the goroutine of the call, in
+// [Guest.Wait] waits for a [Condition]: a state, a text on the console, an address, a
+// guest that runs programs, or the end of the guest. It survives a short absence of
+// the hypervisor. Callbacks for [Progress] run on the goroutine of the call, in
 // order.
 //
 // # Secrets
@@ -177,10 +184,12 @@
 //
 // A backend implements [Backend], nine methods, and as many of the optional
 // interfaces as it can do honestly: [Pauser], [Autostarter], [Suspender],
-// [Preflighter], [ImpactJudge], [Drifter], [ConsoleLogger], [Watcher], [Imager] and
-// [Checker]. Host finds them by type assertion: what a type implements it
-// declares, unless [Info].Missing says why not on this machine. Fields of Spec
-// that Create puts into effect are declared in Info.Honours.
+// [AgentStopper], [Preflighter], [Trier], [ImpactJudge], [Drifter], [Renderer],
+// [ConsoleLogger], [ConsoleOpener], [Execer], [StatsReader], [Addresser], [Watcher],
+// [Imager], [ImageReleaser], [Checker] and [Sweeper]. Host finds them by type
+// assertion: what a type implements it declares, unless [Info].Missing says why not
+// on this machine. Fields of Spec that Create puts into effect are declared in
+// Info.Honours; those that only a trial can tell of, in Info.Untried too.
 //
 // Host does what is the same everywhere: validation and defaults, identity, keys,
 // locks, undo, waiting, error wrapping. The comment of Backend says what Host

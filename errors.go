@@ -26,10 +26,22 @@ var (
 	ErrConflict = errors.New("conflict")
 	// ErrSuspended: the guest is suspended and must not run.
 	ErrSuspended = errors.New("suspended")
+	// ErrCapacity: the host has no room for the guest now. Another host may
+	// have, or this one later.
+	ErrCapacity = errors.New("no room on this host")
+	// ErrNotReady: what is inside of the guest does not answer, while the
+	// hypervisor does: its agent is not installed, has not begun yet, or hangs.
+	// [Guest.Wait] with [UntilExec] waits for it.
+	ErrNotReady = errors.New("guest not ready")
 	// ErrUnavailable: the hypervisor does not answer. It says nothing about
 	// the guests, and where the call was to change something, nothing about
-	// whether it did: the same call again is safe.
+	// whether it did: the same call again is safe. From Guest.Exec it may also be
+	// that what runs programs in the guest does not answer.
 	ErrUnavailable = errors.New("hypervisor unavailable")
+	// ErrOutcomeUnknown: the call was to change something, and the answer did
+	// not come: it may have happened, may happen yet, or not at all. It stands
+	// beside ErrUnavailable or the context's error. The same call again is safe.
+	ErrOutcomeUnknown = errors.New("it is not known whether it took effect")
 )
 
 // errClosed is for calls after Host.Close.

@@ -19,14 +19,17 @@ type EventOptions struct {
 // loop is left. The first is of type [EventReady]: changes after it are not
 // missed. Where the backend reports no changes by itself ([FeatureWatch]), the
 // guests are listed at an interval and what came and went in between is not
-// seen. opts may be nil.
+// seen. A suspended guest that somebody starts by other means is an EventState
+// whose Reason says so. opts may be nil.
 func (h *Host) Events(ctx context.Context, opts *EventOptions) iter.Seq2[Event, error] {
 	interval := 2 * time.Second
 	if opts != nil && opts.Interval > 0 {
 		interval = opts.Interval
 	}
 	source := h.polled(ctx, interval)
-	if w, err := need[Watcher](h, FeatureWatch); err == nil {
+	w, err := need[Watcher](h, FeatureWatch)
+	watched := err == nil
+	if watched {
 		source = w.Watch(ctx)
 	}
 	return func(yield func(Event, error) bool) {
@@ -35,6 +38,9 @@ func (h *Host) Events(ctx context.Context, opts *EventOptions) iter.Seq2[Event, 
 			return
 		}
 		for e, err := range source {
+			if watched && err == nil {
+				e = h.explain(ctx, e)
+			}
 			if !yield(e, h.wrap("watch", "", err)) || err != nil {
 				return
 			}
@@ -91,7 +97,7 @@ func changes(old, now map[ID]Status) []Event {
 	for _, id := range slices.Sorted(mapKeys(now)) {
 		was, known := old[id]
 		st := now[id]
-		e := Event{Name: st.Name, ID: id, State: st.State, Reason: st.Reason}
+		e := Event{Name: st.Name, ID: id, State: st.State, Reason: inEvent(st.Reason, st.Suspended)}
 		switch {
 		case !known:
 			e.Type = EventCreated

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"strings"
 	"time"
 
 	"github.com/guestforge/provision"
@@ -111,4 +112,25 @@ func Example_faults() {
 	// Output:
 	// provision: create sim "web1": no space left on device
 	// image "debian-12" raw, 1048576 bytes
+}
+
+func ExampleGuest_Exec() {
+	ctx, cancel := context.WithTimeout(context.Background(), time.Minute)
+	defer cancel()
+	host := machine(nil)
+	defer host.Close()
+	guest := run(host, "web1")
+
+	if _, err := guest.Wait(ctx, provision.UntilExec()); err != nil {
+		fmt.Println(err)
+	}
+	var out strings.Builder
+	result, err := guest.Exec(ctx, []string{"echo", "hello from", "inside"}, &provision.ExecOptions{Stdout: &out})
+	fmt.Printf("%s%v %v\n", out.String(), result, err)
+	result, err = guest.Exec(ctx, []string{"false"}, nil)
+	fmt.Println(result, err)
+	// Output:
+	// hello from inside
+	// exit status 0 <nil>
+	// exit status 1 <nil>
 }

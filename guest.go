@@ -39,7 +39,12 @@ func (g *Guest) Status(ctx context.Context) (Status, error) {
 // wait for what is inside ([Guest.Wait] does). A running guest is left alone. A paused one is
 // ErrState: Resume it. opts may be nil.
 func (g *Guest) Start(ctx context.Context, opts *StartOptions) error {
-	return g.change(ctx, "start", func(st Status, rec *record) error { return g.start(ctx, st, rec) })
+	return g.change(ctx, "start", func(st Status, rec *record) error {
+		if rec.Lifting != nil {
+			return g.lift(ctx, st, rec, true)
+		}
+		return g.start(ctx, st, rec)
+	})
 }
 
 // StartOptions of [Guest.Start]: none yet.
@@ -54,6 +59,11 @@ func (g *Guest) start(ctx context.Context, st Status, rec *record) error {
 	case st.State == StatePaused || st.State == StateUnknown:
 		return stateError("start", st)
 	}
+	unlock, err := g.host.lockMemory(ctx, &rec.Spec)
+	if err != nil {
+		return err
+	}
+	defer unlock()
 	return g.call(ctx, "start", func(ctx context.Context) error { return g.host.backend.Start(ctx, g.id) })
 }
 
@@ -119,6 +129,9 @@ func (g *Guest) SetAutostart(ctx context.Context, on bool) error {
 	}
 	return g.change(ctx, "autostart", func(_ Status, rec *record) error {
 		rec.Spec.Autostart = on
+		if rec.Lifting != nil {
+			rec.Lifting.Autostart = on
+		}
 		if rec.Suspended != nil {
 			rec.Suspended.Autostart = on
 			return g.host.save(ctx, g.name, rec)

@@ -54,6 +54,15 @@ func TestWait(t *testing.T) {
 	require.ErrorIs(t, err, provision.ErrState, "a guest that is off writes nothing")
 	_, err = g.Wait(ctx, provision.Condition{})
 	require.ErrorIs(t, err, provision.ErrInvalid)
+	for _, never := range []provision.Condition{
+		provision.UntilState(), provision.UntilState("sleeping"), provision.UntilState("running", provision.StateAbsent),
+	} {
+		_, err = g.Wait(ctx, never)
+		var field *provision.FieldError
+		require.ErrorAs(t, err, &field, never)
+		require.Equal(t, "until", field.Path)
+	}
+	require.ErrorContains(t, err, `"absent" is not a state that a guest can have; use UntilGone`)
 
 	require.NoError(t, g.Start(ctx, nil))
 	begin := r.clock.Now()
@@ -75,8 +84,9 @@ func TestWait(t *testing.T) {
 	cancel()
 	_, err = other.Wait(ended, provision.UntilState(provision.StateRunning))
 	require.ErrorIs(t, err, context.Canceled)
-	require.Equal(t, []string{"state [running paused]", `"x\ny" on the console`}, []string{
-		provision.UntilState("running", "paused").String(), provision.UntilConsole("x\ny", 0).String(),
+	require.Equal(t, []string{"state running, paused or stopped", `"x\ny" on the console`, "that it is gone", "an address from lease, agent or arp"}, []string{
+		provision.UntilState("running", "paused", "stopped").String(), provision.UntilConsole("x\ny", 0).String(),
+		provision.UntilGone().String(), provision.UntilAddress().String(),
 	})
 }
 
@@ -133,11 +143,20 @@ func TestStopGrace(t *testing.T) {
 // A hypervisor that is away is no reason to kill, nor is a request that fails
 // once; a guest that cannot be asked at all is.
 func TestStopThatCannotAsk(t *testing.T) {
-	r := newRig(t, provisiontest.BackendOptions{}, provision.Options{})
+	goes := false
+	var r *rig
+	r = newRig(t, provisiontest.BackendOptions{Deaf: func(string) bool {
+		if goes {
+			r.backend.SetDown(true)
+		}
+		return goes
+	}}, provision.Options{})
 	g := r.running()
-	r.faults.Before("shutdown", "", provision.ErrUnavailable)
+	goes = true
 	_, err := g.Stop(t.Context(), nil)
 	require.ErrorIs(t, err, provision.ErrUnavailable)
+	goes = false
+	r.backend.SetDown(false)
 	require.Equal(t, provision.StateRunning, r.state(g))
 	r.faults.Before("shutdown", "", errors.New("no agent"))
 	result, err := g.Stop(t.Context(), nil)
@@ -149,6 +168,30 @@ func TestStopThatCannotAsk(t *testing.T) {
 	require.NoError(t, err)
 	require.Equal(t, provision.StopKilled, result)
 	require.Empty(t, r.faults.Pending())
+}
+
+// A request that the hypervisor does not answer, while it answers all else, is of a
+// guest that hangs: it is killed in the end.
+func TestStopOfGuestThatHangs(t *testing.T) {
+	r := newRig(t, provisiontest.BackendOptions{}, provision.Options{})
+	g := r.running()
+	r.faults.Before("shutdown", "", provision.ErrUnavailable).Always()
+	result, err := g.Suspend(t.Context(), "payment", &provision.StopOptions{Grace: 2 * time.Second})
+	require.NoError(t, err)
+	require.Equal(t, provision.StopKilled, result)
+}
+
+// However short the grace is, the hypervisor asks too before the guest is killed.
+func TestStopAsksBothWays(t *testing.T) {
+	for _, grace := range []time.Duration{time.Second, 4 * time.Second, 10 * time.Second} {
+		slow := provisiontest.BackendOptions{Agent: func(string) bool { return true }, ShutdownTime: time.Hour}
+		r := newRig(t, slow, provision.Options{})
+		g := r.running()
+		result, err := g.Stop(t.Context(), &provision.StopOptions{Grace: grace})
+		require.NoError(t, err)
+		require.Equal(t, provision.StopKilled, result)
+		require.Contains(t, r.ops(0), "shutdown", "grace %s", grace)
+	}
 }
 
 // A guest that is still booting does not hear the first request.
@@ -253,4 +296,19 @@ func TestUnsuspendInterrupted(t *testing.T) {
 	}
 	require.NoError(t, g.Unsuspend(t.Context(), "never-there"))
 	require.Equal(t, provision.StateRunning, r.state(g))
+}
+
+// What did not run must not look as if it had succeeded.
+func TestExecWithoutResult(t *testing.T) {
+	r := newRig(t, provisiontest.BackendOptions{}, provision.Options{})
+	g := r.create(small())
+	result, err := g.Exec(t.Context(), []string{"true"}, nil)
+	require.ErrorIs(t, err, provision.ErrState)
+	require.Equal(t, provision.ExecResult{Code: -1}, result)
+	require.False(t, result.OK())
+	require.Equal(t, "no result", result.String())
+	require.NoError(t, g.Start(t.Context(), nil))
+	result, err = g.Exec(t.Context(), []string{"true"}, nil)
+	require.NoError(t, err)
+	require.Equal(t, "exit status 0", result.String())
 }

@@ -34,22 +34,22 @@ func TestAroundSeesEverything(t *testing.T) {
 		{"open", func() error { return nil }, []string{"probe"}},
 		{"plan", func() error { _, err := r.Plan(ctx, s); return err }, []string{"inspect", "list", "inspect", "preflight"}},
 		{"create", func() (err error) { g, err = r.Create(ctx, s, nil); return err }, []string{
-			"list", "inspect", "preflight", "create", "create/define", "create/disk 0", "create/seed", "autostart", "record",
+			"list", "inspect", "preflight", "create", "create/define", "create/disk 0", "create/seed", "record", "autostart",
 		}},
 		{"create again", func() error { _, err := r.Create(ctx, s, nil); return err }, []string{"list", "inspect"}},
 		{"start", func() error { return g.Start(ctx, nil) }, []string{"inspect", "start"}},
 		{"start again", func() error { return g.Start(ctx, nil) }, []string{"inspect"}},
 		{"pause", func() error { return g.Pause(ctx) }, []string{"inspect", "pause"}},
-		{"stop", func() error { _, err := g.Stop(ctx, nil); return err }, []string{"inspect", "resume", "shutdown", "inspect"}},
+		{"stop", func() error { _, err := g.Stop(ctx, nil); return err }, []string{"inspect", "resume", "shutdown by agent", "shutdown", "inspect"}},
 		{"force", func() error {
 			return errors.Join(g.Start(ctx, nil), second(g.Stop(ctx, &provision.StopOptions{Force: true})))
 		}, []string{"inspect", "start", "inspect", "kill"}},
 		{"labels", func() error { return g.SetLabels(ctx, map[string]string{"a": "b"}) }, []string{"inspect", "record"}},
 		{"same labels", func() error { return g.SetLabels(ctx, map[string]string{"a": "b"}) }, []string{"inspect"}},
 		{"suspend", func() error { return second(g.Suspend(ctx, "abuse", nil)) }, []string{"inspect", "record", "autostart", "block"}},
-		{"unsuspend", func() error { return g.Unsuspend(ctx, "abuse") }, []string{"inspect", "autostart", "block", "record"}},
+		{"unsuspend", func() error { return g.Unsuspend(ctx, "abuse") }, []string{"inspect", "record", "autostart", "block", "record"}},
 		{"delete", func() error { return g.Delete(ctx, nil) }, []string{
-			"inspect", "record", "delete", "delete/kill", "delete/disk 0", "delete/seed", "delete/guest",
+			"inspect", "record", "autostart", "delete", "delete/kill", "delete/disk 0", "delete/seed", "delete/guest",
 		}},
 		{"delete again", func() error { return g.Delete(ctx, nil) }, []string{"inspect"}},
 	} {

@@ -113,7 +113,8 @@ func (h *Host) importImage(ctx context.Context, name string, r io.Reader, opts I
 }
 
 // RemoveImage removes an image. One that guests were made from is [ErrState],
-// because their disks may stand on it; one that is not there is success.
+// because their disks may stand on it, unless the backend knows that they are full
+// copies; one that is not there is success.
 func (h *Host) RemoveImage(ctx context.Context, name string) error {
 	return h.wrap("remove image", name, h.dropImage(ctx, name))
 }
@@ -150,12 +151,11 @@ func (h *Host) unused(ctx context.Context, name string) error {
 		if f.Record == nil {
 			continue
 		}
-		var r struct {
-			Spec *struct {
-				Image string `json:"image"`
-			} `json:"spec"`
+		needs, err := h.needsImage(ctx, &f, name)
+		if err != nil {
+			return err
 		}
-		if err := json.Unmarshal(f.Record, &r); err != nil || r.Spec == nil || r.Spec.Image == name {
+		if needs {
 			users = append(users, f.Status.Name)
 		}
 	}
@@ -163,6 +163,31 @@ func (h *Host) unused(ctx context.Context, name string) error {
 		return fmt.Errorf("%w: guests were made from it: %s", ErrState, clip(strings.Join(users, ", ")))
 	}
 	return nil
+}
+
+func (h *Host) needsImage(ctx context.Context, f *Found, name string) (bool, error) {
+	var r struct {
+		Phase phase `json:"phase"`
+		Spec  *struct {
+			Image string `json:"image"`
+		} `json:"spec"`
+	}
+	if err := json.Unmarshal(f.Record, &r); err != nil || r.Spec == nil {
+		return true, nil
+	}
+	if r.Spec.Image != name {
+		return false, nil
+	}
+	rel, ok := h.backend.(ImageReleaser)
+	if !ok || r.Phase != complete {
+		return true, nil
+	}
+	needs := true
+	err := h.call(ctx, Call{Op: "needs image", Guest: f.Status.Name, ID: f.Status.ID}, func(ctx context.Context) (err error) {
+		needs, err = rel.NeedsImage(ctx, f.Status.ID, name)
+		return err
+	})
+	return needs, err
 }
 
 func (h *Host) removeImage(ctx context.Context, im Imager, op, name string) error {

@@ -18,29 +18,62 @@ func (l *Limit) feature() Feature {
 	return Feature(path)
 }
 
+// changedByOthers is the reason of a limit that is not as it was made.
+const changedByOthers = "it was changed by other means"
+
+// diskGone is the reason of a limit of a disk that is not there any more.
+const diskGone = "the disk is gone"
+
+// tellGone says of limits that are not as they were made when that is because
+// their disk is gone.
+func tellGone(st *Status, list []Limit) []Limit {
+	for i := range list {
+		l := &list[i]
+		var disk int
+		if n, _ := fmt.Sscanf(l.Path, "disks[%d].", &disk); n != 1 || l.Reason != changedByOthers || l.Have != "" || len(st.Disks) == 0 {
+			continue
+		}
+		if _, found := st.disk(disk); !found {
+			l.Reason = diskGone
+		}
+	}
+	return list
+}
+
 // readBack compares the sizes that were asked for with those that the
 // hypervisor has. What it does not tell is left to the backend's own Limits.
 func readBack(st *Status, r *record) []Limit {
 	var list []Limit
-	add := func(path, want, have string) {
+	add := func(path, want, have string, rounded bool) {
 		if slices.ContainsFunc(st.Limits, func(l Limit) bool { return l.Path == path }) {
 			return
 		}
 		l := Limit{Path: path, Want: want, Have: have, Enforcement: Enforced}
-		if want != have {
-			l.Enforcement, l.Reason = NotEnforced, "it was changed by other means"
+		if want != have && !rounded {
+			l.Enforcement, l.Reason = NotEnforced, changedByOthers
 		}
 		list = append(list, l)
 	}
 	if st.CPUs != 0 {
-		add("cpu.count", strconv.Itoa(r.Spec.CPU.Count), strconv.Itoa(st.CPUs))
+		add("cpu.count", strconv.Itoa(r.Spec.CPU.Count), strconv.Itoa(st.CPUs), false)
 	}
 	if st.Memory != 0 {
-		add("memory.size", r.Spec.Memory.Size.String(), st.Memory.String())
+		add("memory.size", r.Spec.Memory.Size.String(), st.Memory.String(), false)
+	}
+	pairs := pairNICs(r.Spec.NICs, st.NICs)
+	for i, n := range r.Spec.NICs {
+		if n.Isolated && pairs[i] >= 0 {
+			add(fmt.Sprintf("nics[%d].isolated", i), "true", strconv.FormatBool(st.NICs[pairs[i]].Isolated), false)
+		}
 	}
 	for i, d := range r.Spec.Disks {
-		if d.Size != 0 && i < len(st.Disks) && st.Disks[i].Size != 0 {
-			add(fmt.Sprintf("disks[%d].size", i), d.Size.String(), st.Disks[i].Size.String())
+		have, found := st.disk(i)
+		switch at := fmt.Sprintf("disks[%d].size", i); {
+		case d.Size == 0 || found && have.Size == 0:
+		case found:
+			add(at, d.Size.String(), have.Size.String(), roundedUp(d.Size, have.Size))
+		case len(st.Disks) > 0:
+			add(at, d.Size.String(), "", false)
 		}
 	}
 	return list

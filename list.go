@@ -17,6 +17,11 @@ type ListOptions struct {
 	Key string
 	// ManagedOnly leaves out guests that this library did not make.
 	ManagedOnly bool
+	// Usage fills in Status.Usage of the guests that are on, by one call more for
+	// all of them; one that was started or stopped between the calls may have
+	// none. Where [Host.Supports] says that FeatureUsage cannot be had, the list
+	// is that error.
+	Usage bool
 }
 
 // Guest returns a handle for the guest of that name, foreign ones included, or
@@ -52,7 +57,7 @@ func (h *Host) Guests(ctx context.Context, opts *ListOptions) iter.Seq2[Status, 
 	want := *opts
 	want.Labels = maps.Clone(want.Labels)
 	return func(yield func(Status, error) bool) {
-		all, err := h.list(ctx)
+		all, err := h.listed(ctx, want.Usage)
 		if err != nil {
 			yield(Status{}, h.wrap("list", "", err))
 			return

@@ -152,8 +152,11 @@ func (d *manifest) scalar(n *yaml.Node, v reflect.Value, path string) {
 	}
 	if t, ok := v.Addr().Interface().(encoding.TextUnmarshaler); ok {
 		if err := t.UnmarshalText([]byte(n.Value)); err != nil {
-			if _, ok := t.(*netip.Prefix); ok {
+			switch t.(type) {
+			case *netip.Prefix:
 				err = fmt.Errorf("%q is not an address with a prefix length; write it as 192.0.2.10/24", clip(n.Value))
+			case *netip.Addr:
+				err = fmt.Errorf("%q is not an address; write it as 192.0.2.1 or 2001:db8::1", clip(n.Value))
 			}
 			d.fail(n, path, "%v", err)
 		}

@@ -46,6 +46,7 @@ func TestManifestMistakes(t *testing.T) {
 		{"list for mapping", "cpu: [2]\n", 1, 6, "cpu", "is a list; a mapping"},
 		{"value for mapping", "cpu: 2\n", 1, 6, "cpu", "is a single value; a mapping"},
 		{"mapping for list", "nics: {bridge: br0}\n", 1, 7, "nics", "is a mapping; a list"},
+		{"name for address", "dns: {servers: [ns1]}\n", 1, 17, "dns.servers[0]", `"ns1" is not an address; write it as`},
 		{"value for list", "dns:\n  servers: 192.0.2.53\n", 2, 12, "dns.servers", "is a single value; a list"},
 		{"list for value", "name: [a]\n", 1, 7, "name", "is a list; a single value"},
 		{"mapping for text", "userData: {a: b}\n", 1, 11, "userData", "is a mapping; a single value"},

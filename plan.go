@@ -83,7 +83,7 @@ func (h *Host) Plan(ctx context.Context, s Spec) (*Plan, error) {
 }
 
 func (h *Host) plan(ctx context.Context, s Spec) (*Plan, error) {
-	if err := h.accept(&s); err != nil {
+	if err := h.accept(ctx, &s); err != nil {
 		return nil, err
 	}
 	st, rec, err := h.planned(ctx, &s)
@@ -195,21 +195,21 @@ func observed(st Status, rec *record) Spec {
 	if st.Memory != 0 {
 		s.Memory.Size = st.Memory
 	}
-	if n := len(st.Disks); n > 0 && n < len(s.Disks) {
-		s.Disks = s.Disks[:n] // taken away by other means
-	}
-	if n := len(st.NICs); n > 0 && n < len(s.NICs) {
-		s.NICs = s.NICs[:n]
-	}
-	for i := range min(len(s.Disks), len(st.Disks)) {
-		// A root disk of the image's size was not asked to have a certain one.
-		if s.Disks[i].Size != 0 && st.Disks[i].Size != 0 {
-			s.Disks[i].Size = st.Disks[i].Size
+	for i := range s.Disks {
+		d, found := st.disk(i)
+		switch want := s.Disks[i].Size; {
+		case !found && i > 0 && len(st.Disks) > 0:
+			s.Disks[i] = Disk{} // taken away by other means
+		case want != 0 && d.Size != 0 && !roundedUp(want, d.Size):
+			// A root disk of the image's size was not asked to have a certain one.
+			s.Disks[i].Size = d.Size
 		}
 	}
-	for i := range min(len(s.NICs), len(st.NICs)) {
-		n := st.NICs[i]
-		s.NICs[i].Bridge, s.NICs[i].VLAN, s.NICs[i].MAC = n.Bridge, n.VLAN, n.MAC
+	observeNICs(s.NICs, st.NICs)
+	for _, l := range st.Limits {
+		if l.Reason == changedByOthers {
+			setLimit(&s, l.Path, l.Have)
+		}
 	}
 	s.Autostart = st.Autostart
 	if rec.Suspended != nil {

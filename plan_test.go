@@ -37,6 +37,13 @@ func drifted(s provision.Spec, f func(*provision.Status)) func(*rig) {
 	}
 }
 
+// twoNICs have MACs that tests can compare.
+func twoNICs() provision.Spec {
+	s := small()
+	s.NICs = []provision.NIC{{Bridge: "br0", MAC: provision.MAC{2, 0, 0, 0, 0, 1}}, {Bridge: "br1", MAC: provision.MAC{2, 0, 0, 0, 0, 2}}}
+	return s
+}
+
 // leftover is what a create leaves that could not be undone either.
 func leftover(s provision.Spec) func(*rig) {
 	return func(r *rig) {
@@ -96,6 +103,10 @@ func situations() []situation {
 			st.CPUs, st.Memory, st.Autostart, st.NICs[0].Bridge, st.NICs[0].VLAN = 8, 4*provision.GiB, false, "br1", 0
 			st.Disks[0].Size = 30 * provision.GiB
 		}), rich()},
+		{"first-nic-gone", provisiontest.BackendOptions{}, drifted(twoNICs(), func(st *provision.Status) {
+			st.NICs = st.NICs[1:]
+			st.NICs[0].MTU, st.NICs[0].Isolated = 1400, true
+		}), twoNICs()},
 		{"definition", provisiontest.BackendOptions{}, func(r *rig) {
 			r.create(small())
 			require.NoError(r.t, r.backend.Redefine("web1", "devices/disk/driver/@cache", "none", "unsafe"))

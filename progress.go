@@ -21,7 +21,8 @@ type Call struct {
 	// "preflight", "drift", "create", "record", "autostart", "start", "shutdown", "kill",
 	// "pause", "resume", "block" (Suspender), "delete", "undo" (a Delete of what
 	// a failed Create left, and a RemoveImage after a failed import), "inspect",
-	// "list", "console", "check", "images", "import", "remove image".
+	// "list", "console", "check", "try" (Trier), "images", "import", "remove image",
+	// "needs image".
 	Op    string
 	Step  string // inside a create, delete, undo or import: the step; else empty
 	Kind  string // the backend
@@ -35,6 +36,7 @@ type Steps struct {
 	call     Call
 	around   func(context.Context, Call, func(context.Context) error) error
 	progress func(Progress)
+	after    func() // each step
 	last     Progress
 }
 
@@ -48,6 +50,9 @@ func (s *Steps) Do(ctx context.Context, step string, do func(context.Context) er
 		return do(ctx)
 	}
 	s.report(Progress{Step: step})
+	if s.after != nil {
+		defer s.after()
+	}
 	if s.around == nil {
 		return do(ctx)
 	}

@@ -60,6 +60,7 @@ const (
 	lockKey uint8 = iota
 	lockGuest
 	lockImage
+	lockMemory
 )
 
 // Open probes the machine and returns a Host. It fails early: with
@@ -223,6 +224,7 @@ func (h *Host) save(ctx context.Context, name string, r *record) error {
 
 func (i Info) clone() Info {
 	i.Honours = slices.Clone(i.Honours)
+	i.Untried = slices.Clone(i.Untried)
 	i.Missing = maps.Clone(i.Missing)
 	return i
 }

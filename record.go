@@ -41,6 +41,9 @@ type record struct {
 	// Secrets holds digests of what is left out of Spec, by path.
 	Secrets   map[string]string `json:"secrets,omitempty"`
 	Suspended *suspension       `json:"suspended,omitempty"`
+	// Lifting remembers what an Unsuspend still has to do: the suspension is
+	// over, and power and autostart are not yet as before.
+	Lifting *lifting `json:"lifting,omitempty"`
 }
 
 // suspension remembers why a guest must not run and how it was before.
@@ -48,6 +51,15 @@ type suspension struct {
 	Reasons   []string `json:"reasons"` // sorted; never empty
 	Running   bool     `json:"running"`
 	Autostart bool     `json:"autostart"`
+	// Off says that the guest has been off since: if it is on, somebody else has
+	// started it.
+	Off bool `json:"off,omitempty"`
+}
+
+// lifting is how a guest is to be after its suspension.
+type lifting struct {
+	Running   bool `json:"running"`
+	Autostart bool `json:"autostart"`
 }
 
 // newID makes a random UUID (RFC 9562, version 4).
@@ -182,9 +194,13 @@ func (h *Host) guestOf(f Found) (Status, *record) {
 	st.Key, st.Image, st.Created = r.Spec.Key, r.Spec.Image, r.Created
 	st.Labels = r.Spec.Labels
 	st.Addresses = addresses(r, st.Addresses)
-	st.Limits = slices.Concat(readBack(&st, r), st.Limits, h.defaultLimits(&r.Spec))
+	st.Limits = nicLimits(&st, r)
+	st.Limits = tellGone(&st, slices.Concat(readBack(&st, r), compared(st.Limits, &r.Spec), untold(st.Limits, h.defaultLimits(&r.Spec)...)))
 	if r.Suspended != nil {
 		st.Suspended = slices.Clone(r.Suspended.Reasons)
+	}
+	if why := breach(&st, r); why != "" {
+		st.Reason = strings.TrimPrefix(st.Reason+"; "+why, "; ")
 	}
 	switch r.Phase {
 	case creating:

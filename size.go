@@ -73,6 +73,12 @@ func parseUnits(s string, units []unit) (uint64, error) {
 	for i < len(s) && (s[i] >= '0' && s[i] <= '9' || s[i] == '.') {
 		i++
 	}
+	switch {
+	case i == 0 && len(s) > 1 && s[0] == '-' && s[1] >= '0' && s[1] <= '9':
+		return 0, fmt.Errorf("%q is negative", clip(s))
+	case i == 0:
+		return 0, fmt.Errorf("%q does not begin with a number", clip(s))
+	}
 	number, name := s[:i], strings.TrimLeft(s[i:], " ")
 	for _, u := range units {
 		if u.name != name {

@@ -78,6 +78,19 @@ func TestParseBytesRefuses(t *testing.T) {
 	}
 }
 
+// The text says what is wrong, and not that it is the unit.
+func TestParseSaysWhat(t *testing.T) {
+	for text, problem := range map[string]string{
+		"-1GiB": "is negative", "-1": "is negative", "fast": "does not begin with a number", "": "does not begin with a number",
+		"-": "does not begin with a number", "2G": "has no unit that is known",
+	} {
+		_, err := provision.ParseBytes(text)
+		require.ErrorContains(t, err, fmt.Sprintf("%q %s; write bytes as", text, problem))
+		_, err = provision.ParseBitRate(text)
+		require.ErrorContains(t, err, fmt.Sprintf("%q %s; write rates as", text, problem))
+	}
+}
+
 func TestParseBitRate(t *testing.T) {
 	for _, c := range []struct {
 		text string

@@ -68,6 +68,9 @@ type CPU struct {
 	// Weight against other guests when the host is busy, 1 to 10000, where 100
 	// is an ordinary guest. Default: the hypervisor's own.
 	Weight int `json:"weight,omitempty" yaml:"weight,omitempty"`
+	// Pin lists the host's processors, by number, that the guest may run on,
+	// with all of its vCPUs and what emulates its devices. Default: all.
+	Pin []int `json:"pin,omitempty" yaml:"pin,omitempty,flow"`
 }
 
 // Memory of a guest.
@@ -111,7 +114,14 @@ type NIC struct {
 	Gateways []netip.Addr `json:"gateways,omitempty" yaml:"gateways,omitempty"`
 	// Rate limits, as the guest sees them. Default: none.
 	Rate Rate `json:"rate,omitzero" yaml:"rate,omitempty"`
-	// AntiSpoof drops frames that do not carry the guest's own addresses.
+	// MTU of both ends, 68 to 65521, and 1280 or more with an IPv6 address.
+	// Default: that of the bridge.
+	MTU int `json:"mtu,omitempty" yaml:"mtu,omitempty"`
+	// Isolated NICs exchange no frames with each other, only with the bridge's
+	// other ports: guests of different customers on one bridge.
+	Isolated bool `json:"isolated,omitempty" yaml:"isolated,omitempty"`
+	// AntiSpoof drops frames that do not carry the guest's own addresses: MAC
+	// and, where Addresses are set, those and no others.
 	// Default: on where the backend has it; where it has not, the status says
 	// "not enforced", and asking for it ([On]) is an error.
 	AntiSpoof Switch `json:"antiSpoof,omitzero" yaml:"antiSpoof,omitempty"`

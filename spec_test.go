@@ -28,7 +28,7 @@ type leaf struct {
 // full is a Spec with one element in every list, so that every field exists.
 func full() *Spec {
 	return &Spec{
-		Disks: make([]Disk, 1), Labels: map[string]string{"a": "x"}, UserData: UserData("x"),
+		CPU: CPU{Pin: []int{3}}, Disks: make([]Disk, 1), Labels: map[string]string{"a": "x"}, UserData: UserData("x"),
 		NICs: []NIC{{Addresses: []netip.Prefix{netip.MustParsePrefix("192.0.2.1/24")}, Gateways: []netip.Addr{netip.MustParseAddr("192.0.2.2")}}},
 		DNS:  DNS{Servers: []netip.Addr{netip.MustParseAddr("192.0.2.3")}, Search: []string{"x"}}, Access: Access{AuthorizedKeys: []string{"x"}},
 		Native: &fakeNative{Secret: "x"},

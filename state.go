@@ -67,6 +67,9 @@ type Status struct {
 	// Limits says of every limit that was asked for whether it holds.
 	Limits  []Limit   `json:"limits,omitempty"`
 	Created time.Time `json:"created,omitzero"`
+	// Usage of a guest that is on, in lists that were asked for it: see
+	// ListOptions.
+	Usage *Usage `json:"usage,omitempty"`
 }
 
 // DiskStatus is a disk as the hypervisor has it.
@@ -74,6 +77,10 @@ type DiskStatus struct {
 	Target string // the hypervisor's name for it: "vda"
 	Source string // volume or file
 	Size   Bytes  // zero: not known
+	// Serial is what the guest knows it by, below /dev/disk/by-id: "root",
+	// and "disk1", "disk2" and so on for the other Disks of its Spec. Empty on
+	// hypervisors without serials; disks then stand in the order of the Spec.
+	Serial string
 }
 
 // NICStatus is a network card as the hypervisor has it.
@@ -82,6 +89,9 @@ type NICStatus struct {
 	VLAN   int    `json:"vlan,omitempty"`
 	MAC    MAC    `json:"mac"`
 	Device string `json:"device,omitempty"` // the host's side of it, where it is known
+	MTU    int    `json:"mtu,omitempty"`    // zero: that of the bridge
+	// Isolated from the other isolated ports of the bridge.
+	Isolated bool `json:"isolated,omitempty"`
 }
 
 // Enforcement says whether a limit holds.
@@ -96,9 +106,13 @@ const (
 
 // Limit is one limit of a Spec and whether it holds, as read back from kernel
 // or hypervisor. There is one for each that was asked for: cpu.count, cpu.limit,
-// cpu.weight, memory.size, memory.swap, memory.guaranteed, disks[i].size,
-// disks[i].inodes, disks[i].iops, disks[i].bps, nics[i].rate.in,
-// nics[i].rate.out, nics[i].antiSpoof, limits.processes and limits.openFiles.
+// cpu.weight, cpu.pin, memory.size, memory.swap, memory.guaranteed,
+// memory.hugePages, disks[i].size, disks[i].inodes, disks[i].iops, disks[i].bps,
+// nics[i].rate.in, nics[i].rate.out, nics[i].antiSpoof, nics[i].isolated,
+// limits.processes and limits.openFiles; and one, "not enforced" and without Want,
+// for each that somebody has set by other means. [Guest.Status] reads them back; in
+// lists, a backend may take them from the guest's definition, which can be newer
+// than what a running guest has.
 type Limit struct {
 	Path        string      `json:"path"` // the field of the Spec: "memory.size"
 	Want        string      `json:"want,omitempty"`
@@ -132,18 +146,19 @@ type diskJSON struct {
 	Target string `json:"target"`
 	Source string `json:"source,omitempty"`
 	Size   uint64 `json:"size,omitempty"`
+	Serial string `json:"serial,omitempty"`
 }
 
 // MarshalJSON writes the size as a number of bytes.
 func (d DiskStatus) MarshalJSON() ([]byte, error) {
-	return json.Marshal(diskJSON{d.Target, d.Source, uint64(d.Size)})
+	return json.Marshal(diskJSON{d.Target, d.Source, uint64(d.Size), d.Serial})
 }
 
 // UnmarshalJSON reads what MarshalJSON wrote.
 func (d *DiskStatus) UnmarshalJSON(data []byte) error {
 	var v diskJSON
 	err := json.Unmarshal(data, &v)
-	*d = DiskStatus{v.Target, v.Source, Bytes(v.Size)}
+	*d = DiskStatus{v.Target, v.Source, Bytes(v.Size), v.Serial}
 	return err
 }
 

@@ -2,7 +2,6 @@ package provision
 
 import (
 	"context"
-	"errors"
 	"time"
 )
 
@@ -18,7 +17,7 @@ const (
 // StopOptions of [Guest.Stop], [Guest.Restart] and [Guest.Suspend].
 type StopOptions struct {
 	// Grace is how long the guest has to shut down by itself before it is
-	// killed. It is asked again every five seconds. Default: one minute.
+	// killed. Default: one minute.
 	Grace time.Duration
 	// Force kills at once, without asking.
 	Force bool
@@ -30,22 +29,38 @@ type StopResult string
 // Values of [StopResult]. With an error it is empty, unless a Restart has stopped
 // the guest and could not start it.
 const (
-	StopNone   StopResult = "was off"   // it did not run
-	StopShut   StopResult = "shut down" // it went by itself when asked
-	StopKilled StopResult = "killed"    // it had to be killed, or Force was set
+	StopNone   StopResult = "was off"                // it did not run
+	StopAgent  StopResult = "shut down by its agent" // its agent was asked, and nobody else
+	StopShut   StopResult = "shut down"              // it went by itself when the hypervisor asked
+	StopKilled StopResult = "killed"                 // it had to be killed, or Force was set
 )
 
+// Killed reports whether the guest was switched off while it ran, so that what
+// it had not yet written to its disks is lost.
+func (r StopResult) Killed() bool { return r == StopKilled }
+
 // Stop asks the guest to shut down, waits, kills it if it is still there, and
-// says which. A guest that is off is left alone. A paused guest is resumed so
-// that it can hear the request. When the context ends first, the guest has been
-// asked and may still go. opts may be nil.
+// says which. Where an agent inside of the guest listens it is asked first, and
+// has half of the grace for itself; then the hypervisor asks (ACPI), again and
+// again, because a guest that is booting does not hear it, and one may reboot
+// instead. A guest that has no ear for either is killed when the grace ends.
+//
+// A guest that is off is left alone. A paused guest, or one that has suspended
+// itself to memory, is resumed so that it can hear the request; one that cannot
+// be, as after an error of its disk, is killed in the end. When the context
+// ends first, the guest has been asked and may still go. opts may be nil.
 func (g *Guest) Stop(ctx context.Context, opts *StopOptions) (StopResult, error) {
 	var result StopResult
 	opts, err := opts.complete()
 	if err != nil {
 		return "", g.wrap("stop", err)
 	}
-	err = g.changeFrom(ctx, "stop", g.looker(opts.Force), func(st Status, _ *record) (err error) {
+	err = g.changeFrom(ctx, "stop", g.looker(opts.Force), func(st Status, rec *record) (err error) {
+		if rec.Lifting != nil { // what an Unsuspend left to do is not to start it
+			if err := g.lift(ctx, st, rec, false); err != nil {
+				return err
+			}
+		}
 		result, err = g.stop(ctx, st, opts)
 		return err
 	})
@@ -100,55 +115,7 @@ func (g *Guest) stop(ctx context.Context, st Status, opts *StopOptions) (StopRes
 	case opts.Force:
 		return g.kill(ctx)
 	}
-	if asked, err := g.ask(ctx, st); err != nil {
-		return "", err
-	} else if !asked {
-		return g.kill(ctx)
-	}
-	return g.awaitStop(ctx, opts.Grace)
-}
-
-// awaitStop waits for a guest that was asked to shut down, asks again now and
-// then, and kills it in the end.
-func (g *Guest) awaitStop(ctx context.Context, grace time.Duration) (StopResult, error) {
-	clock := g.host.opts.Clock
-	again := clock.Now().Add(askInterval)
-	for end := clock.Now().Add(grace); clock.Now().Before(end); {
-		if err := clock.Sleep(ctx, pollInterval); err != nil {
-			return "", err
-		}
-		now, _, err := g.host.inspect(ctx, Ref{ID: g.id})
-		if err != nil {
-			return "", err
-		}
-		if !now.State.Live() {
-			return StopShut, nil
-		}
-		if clock.Now().After(again) {
-			again = clock.Now().Add(askInterval)
-			if _, err := g.ask(ctx, now); err != nil {
-				return "", err
-			}
-		}
-	}
-	return g.kill(ctx)
-}
-
-// ask asks the guest to shut down, and reports false where that cannot be done
-// at all. Other failures may pass, and it will be asked again; a hypervisor that
-// is away is an error. None of them is a reason to kill before the grace ends.
-func (g *Guest) ask(ctx context.Context, st Status) (bool, error) {
-	err := g.wake(ctx, st)
-	if err == nil {
-		err = g.call(ctx, "shutdown", func(ctx context.Context) error { return g.host.backend.Stop(ctx, g.id, Shutdown) })
-	}
-	if errors.Is(err, ErrUnavailable) || ctx.Err() != nil {
-		return false, err
-	}
-	if err != nil {
-		g.host.opts.Logger.WarnContext(ctx, "guest cannot be asked to shut down", "guest", g.name, "id", g.id, "err", err)
-	}
-	return !errors.Is(err, errors.ErrUnsupported), nil
+	return newRequest(g, opts.Grace).run(ctx, st)
 }
 
 // wake resumes a paused guest, which could not hear the request otherwise.

@@ -23,6 +23,7 @@ const (
 	maxServers  = 16
 	maxSearch   = 32
 	maxKeys     = 256 // of SSH
+	maxPin      = 1024
 	minMemory   = 16 * MiB
 	maxAmount   = 64 * PiB // of any number of bytes: leaves room for arithmetic
 )
@@ -71,6 +72,7 @@ func (s Spec) Validate() error {
 		f.add("image", "", "is required: the name of an image in the host's store")
 	}
 	f.cpu(s.CPU)
+	f.pin(s.CPU.Pin)
 	f.memory(s.Memory)
 	f.disks(s.Disks)
 	f.nics(s.NICs)
@@ -138,9 +140,29 @@ func (f *fields) cpu(c CPU) {
 	}
 }
 
+// pin bounds the numbers by the most processors that Linux can have (NR_CPUS).
+func (f *fields) pin(pin []int) {
+	if len(pin) > maxPin {
+		f.add("cpu.pin", fmt.Sprint(len(pin)), "are too many; at most %d are accepted", maxPin)
+		return
+	}
+	seen := map[int]bool{}
+	for i, n := range pin {
+		at := fmt.Sprintf("cpu.pin[%d]", i)
+		if n < 0 || n > 8191 {
+			f.add(at, fmt.Sprint(n), "is not the number of a processor, from 0 to 8191")
+		} else if seen[n] {
+			f.add(at, fmt.Sprint(n), "comes twice")
+		}
+		seen[n] = true
+	}
+}
+
 func (f *fields) memory(m Memory) {
 	if m.Size != 0 && (m.Size < minMemory || m.Size > maxAmount) {
 		f.add("memory.size", m.Size.String(), "is not from %s to %s", minMemory, maxAmount)
+	} else if m.Size%KiB != 0 {
+		f.add("memory.size", m.Size.String(), "is not a whole number of KiB")
 	}
 	if m.Swap > maxAmount {
 		f.add("memory.swap", m.Swap.String(), "is more than %s", maxAmount)

@@ -12,6 +12,10 @@ import (
 	"unicode/utf8"
 )
 
+// maxMTU is the most that the host's side of a NIC takes: tun_net_init in
+// drivers/net/tun.c of Linux, 65535 less an Ethernet header.
+const maxMTU = 65521
+
 func mapKeys[K comparable, V any](m map[K]V) iter.Seq[K] { return maps.Keys(m) }
 
 func (f *fields) nics(nics []NIC) {
@@ -31,11 +35,23 @@ func (f *fields) nics(nics []NIC) {
 		if n.VLAN < 0 || n.VLAN > 4094 {
 			f.add(at+"vlan", fmt.Sprint(n.VLAN), "is not a VLAN from 1 to 4094")
 		}
+		f.mtu(at+"mtu", n)
 		f.mac(at+"mac", n.MAC, macs, i)
 		f.addresses(at, n, addrs)
 		if n.AntiSpoof < Default || n.AntiSpoof > Off {
 			f.add(at+"antiSpoof", fmt.Sprint(int8(n.AntiSpoof)), "is neither true nor false")
 		}
+	}
+}
+
+// mtu: an IPv4 link takes 68 bytes (RFC 791), and an IPv6 one 1280 (RFC 8200).
+func (f *fields) mtu(path string, n NIC) {
+	switch {
+	case n.MTU == 0:
+	case n.MTU < 68 || n.MTU > maxMTU:
+		f.add(path, fmt.Sprint(n.MTU), "is not a packet size from 68 to %d", maxMTU)
+	case n.MTU < 1280 && hasFamily(n.Addresses, netip.IPv6Unspecified()):
+		f.add(path, fmt.Sprint(n.MTU), "is less than the 1280 that IPv6 needs, and there is an IPv6 address")
 	}
 }
 

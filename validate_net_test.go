@@ -105,6 +105,15 @@ func TestValidateNICs(t *testing.T) {
 			n.Addresses, n.Gateways = prefixes("192.0.2.10/24"), addrs("2001:db8::1")
 		}), "nics[0].gateways[0]", "2001:db8::1", "no address of its family"},
 
+		{"MTU", nic(func(n *provision.NIC) { n.MTU = 68 }), "", "", ""},
+		{"largest MTU", nic(func(n *provision.NIC) { n.MTU = 65521 }), "", "", ""},
+		{"MTU 67", nic(func(n *provision.NIC) { n.MTU = 67 }), "nics[0].mtu", "67", "from 68 to 65521"},
+		{"MTU 65522", nic(func(n *provision.NIC) { n.MTU = 65522 }), "nics[0].mtu", "65522", "from 68 to 65521"},
+		{"MTU -1", nic(func(n *provision.NIC) { n.MTU = -1 }), "nics[0].mtu", "-1", "from 68 to 65521"},
+		{"MTU too small for IPv6", nic(func(n *provision.NIC) { n.MTU, n.Addresses = 1279, prefixes("2001:db8::10/64") }), "nics[0].mtu", "1279", "1280 that IPv6 needs"},
+		{"small MTU with IPv4", nic(func(n *provision.NIC) { n.MTU, n.Addresses = 1279, prefixes("192.0.2.10/24") }), "", "", ""},
+		{"smallest MTU with IPv6", nic(func(n *provision.NIC) { n.MTU, n.Addresses = 1280, prefixes("2001:db8::10/64") }), "", "", ""},
+
 		{"anti-spoof", nic(func(n *provision.NIC) { n.AntiSpoof = provision.Off }), "", "", ""},
 		{"anti-spoof 3", nic(func(n *provision.NIC) { n.AntiSpoof = 3 }), "nics[0].antiSpoof", "3", "neither true nor false"},
 		{"anti-spoof -1", nic(func(n *provision.NIC) { n.AntiSpoof = -1 }), "nics[0].antiSpoof", "-1", "neither true nor false"},

@@ -154,6 +154,11 @@ func TestValidateAmounts(t *testing.T) {
 		{"minus infinite", cpu(C{Limit: math.Inf(-1)}), "cpu.limit", "-Inf", "number of cores"},
 		{"denormal", cpu(C{Limit: 5e-324}), "cpu.limit", "5e-324", "number of cores"},
 		{"negative weight", cpu(C{Weight: -1}), "cpu.weight", "-1", "1 to 10000"},
+		{"pin", cpu(C{Pin: []int{0, 8191}}), "", "", ""},
+		{"pin to nothing", cpu(C{Pin: []int{3, -1}}), "cpu.pin[1]", "-1", "0 to 8191"},
+		{"pin too high", cpu(C{Pin: []int{8192}}), "cpu.pin[0]", "8192", "0 to 8191"},
+		{"pin twice", cpu(C{Pin: []int{1, 1}}), "cpu.pin[1]", "1", "comes twice"},
+		{"pin to too many", cpu(C{Pin: make([]int, 1025)}), "cpu.pin", "1025", "at most 1024"},
 		{"huge weight", cpu(C{Weight: 10001}), "cpu.weight", "10001", "1 to 10000"},
 
 		{"least memory", memory(M{Size: 16 * provision.MiB, Guaranteed: true, HugePages: true}), "", "", ""},

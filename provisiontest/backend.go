@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"io/fs"
 	"maps"
+	"slices"
 	"sync"
 	"sync/atomic"
 
@@ -25,6 +26,10 @@ type Backend struct {
 	down   atomic.Bool
 	close  sync.Once
 	closed chan struct{}
+
+	live      sync.Mutex // guards what follows
+	processes map[string]int
+	terminals map[provision.ID]*terminal
 }
 
 // NewBackend returns a Backend. opts may be nil. Nothing is read before the
@@ -53,6 +58,7 @@ func (b *Backend) Probe(ctx context.Context) (provision.Info, error) {
 		Kind: b.opts.Kind, Version: "in memory", Machine: b.opts.File,
 		CPUs: b.opts.CPUs, Memory: b.opts.Memory, OwnKernel: !shared,
 		Honours: provision.Features(), Missing: maps.Clone(b.opts.Missing),
+		Untried: slices.Sorted(maps.Keys(b.opts.Untried)),
 	}, nil
 }
 
@@ -122,15 +128,21 @@ func (b *Backend) step(ctx context.Context, s *provision.Steps, name string, cha
 }
 
 var (
+	_ provision.Addresser     = (*Backend)(nil)
 	_ provision.Autostarter   = (*Backend)(nil)
 	_ provision.Backend       = (*Backend)(nil)
 	_ provision.Checker       = (*Backend)(nil)
 	_ provision.ConsoleLogger = (*Backend)(nil)
+	_ provision.ConsoleOpener = (*Backend)(nil)
+	_ provision.Execer        = (*Backend)(nil)
 	_ provision.ImpactJudge   = (*Backend)(nil)
 	_ provision.Drifter       = (*Backend)(nil)
 	_ provision.Imager        = (*Backend)(nil)
 	_ provision.Pauser        = (*Backend)(nil)
 	_ provision.Preflighter   = (*Backend)(nil)
+	_ provision.StatsReader   = (*Backend)(nil)
+	_ provision.Renderer      = (*Backend)(nil)
 	_ provision.Suspender     = (*Backend)(nil)
+	_ provision.Trier         = (*Backend)(nil)
 	_ provision.Watcher       = (*Backend)(nil)
 )

@@ -38,20 +38,27 @@ func (m *machine) define(n *provision.NewGuest) error {
 	if other, err := m.byName(n.Spec.Name); err == nil && other.ID != n.ID {
 		return fmt.Errorf("guest %q: %w", n.Spec.Name, provision.ErrExists)
 	}
-	spec := n.Spec.Copy()
-	spec.Access, spec.UserData, spec.Native = provision.Access{}, nil, nil
-	g := &guest{Name: spec.Name, ID: n.ID, Record: slices.Clone(n.Record), Spec: spec, State: provision.StateStopped}
+	g := entry(n)
 	put(&m.Guests, n.ID, g)
 	m.note(provision.EventCreated, g)
 	return nil
 }
 
+// entry is the entry of a guest, without secrets.
+func entry(n *provision.NewGuest) *guest {
+	spec := n.Spec.Copy()
+	spec.Access, spec.UserData, spec.Native = provision.Access{}, nil, nil
+	return &guest{Name: spec.Name, ID: n.ID, Record: slices.Clone(n.Record), Spec: spec, State: provision.StateStopped}
+}
+
 func (m *machine) addVolume(n *provision.NewGuest, i int, d provision.Disk) error {
-	v := volume{Owner: n.ID, Size: uint64(d.Size)}
+	v := volume{Owner: n.ID, Size: uint64(d.Size), Made: m.opts.Clock.Now().UTC()}
 	if i == 0 {
-		v.Base = n.Spec.Image
-		if img := m.Images[v.Base]; v.Size == 0 {
+		if img := m.Images[n.Spec.Image]; v.Size == 0 {
 			v.Size = uint64(max(img.Capacity, img.Size))
+		}
+		if nat, ok := n.Spec.Native.(*Native); !ok || nat == nil || nat.Settings["rootDisk"] != "copy" {
+			v.Base = n.Spec.Image
 		}
 	}
 	put(&m.Volumes, volumeName(n.ID, i), v)

@@ -71,3 +71,15 @@ func (b *Backend) RemoveImage(ctx context.Context, name string) error {
 		return nil
 	})
 }
+
+// NeedsImage implements [provision.ImageReleaser].
+func (b *Backend) NeedsImage(ctx context.Context, id provision.ID, image string) (bool, error) {
+	needs := false
+	err := b.view(ctx, func(m *machine) error {
+		for _, v := range m.volumesOf(id) {
+			needs = needs || m.Volumes[v].Base == image
+		}
+		return nil
+	})
+	return needs, err
+}

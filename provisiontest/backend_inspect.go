@@ -63,12 +63,14 @@ func (m *machine) found(g *guest) provision.Found {
 	for i := range g.Spec.Disks {
 		source := volumeName(g.ID, i)
 		st.Disks = append(st.Disks, provision.DiskStatus{
-			Target: fmt.Sprintf("vd%c", 'a'+i), Source: source, Size: provision.Bytes(m.Volumes[source].Size),
+			Target: diskTarget(i), Source: source, Size: provision.Bytes(m.Volumes[source].Size),
 		})
 	}
 	for _, n := range g.Spec.NICs {
-		st.NICs = append(st.NICs, provision.NICStatus{Bridge: n.Bridge, VLAN: n.VLAN, MAC: n.MAC})
+		st.NICs = append(st.NICs, provision.NICStatus{Bridge: n.Bridge, VLAN: n.VLAN, MAC: n.MAC, MTU: n.MTU, Isolated: n.Isolated})
 		st.Addresses = append(st.Addresses, n.Addresses...)
 	}
 	return provision.Found{Status: st, Record: slices.Clone(g.Record)}
 }
+
+func diskTarget(i int) string { return fmt.Sprintf("vd%c", 'a'+i) }

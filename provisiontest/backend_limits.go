@@ -28,10 +28,22 @@ func (m *machine) judge(s *provision.Spec) []error {
 			Path: "cpu.count", Value: strconv.Itoa(s.CPU.Count), Problem: fmt.Sprintf("is more than the machine's %d", m.opts.CPUs),
 		})
 	}
+	for _, n := range s.CPU.Pin {
+		if n >= m.opts.CPUs {
+			errs = append(errs, &provision.FieldError{
+				Path: "cpu.pin", Value: strconv.Itoa(n), Problem: fmt.Sprintf("is none of the machine's processors, 0 to %d", m.opts.CPUs-1),
+			})
+		}
+	}
 	if s.Memory.Size > m.opts.Memory {
 		errs = append(errs, &provision.FieldError{
 			Path: "memory.size", Value: s.Memory.Size.String(), Problem: fmt.Sprintf("is more than the machine's %s", m.opts.Memory),
 		})
+	}
+	if s.Memory.Guaranteed {
+		if err := m.room(s); err != nil {
+			errs = append(errs, err)
+		}
 	}
 	// Where there is no store, images came by other means and are there.
 	_, noStore := m.opts.Missing[provision.FeatureImages]
@@ -50,6 +62,20 @@ func (m *machine) judge(s *provision.Spec) []error {
 	return errs
 }
 
+// room refuses memory that is promised to others.
+func (m *machine) room(s *provision.Spec) error {
+	promised := provision.Bytes(0)
+	for _, g := range m.sorted() {
+		if g.Spec.Memory.Guaranteed && g.Name != s.Name {
+			promised += g.Spec.Memory.Size
+		}
+	}
+	if promised+s.Memory.Size > m.opts.Memory {
+		return fmt.Errorf("%w: of %s of memory, %s are guaranteed to other guests", provision.ErrCapacity, m.opts.Memory, promised)
+	}
+	return nil
+}
+
 // limits says of each limit of a Spec whether it holds: it does, as far as
 // anything does here, unless BackendOptions.Weak names it.
 func (m *machine) limits(s *provision.Spec) []provision.Limit {
@@ -57,6 +83,8 @@ func (m *machine) limits(s *provision.Spec) []provision.Limit {
 	l.add("memory.size", s.Memory.Size)
 	l.add("memory.swap", s.Memory.Swap)
 	l.add("memory.guaranteed", s.Memory.Guaranteed)
+	l.add("memory.hugePages", s.Memory.HugePages)
+	l.add("cpu.pin", strings.Trim(fmt.Sprint(s.CPU.Pin), "[]"))
 	l.add("cpu.limit", s.CPU.Limit)
 	l.add("cpu.weight", s.CPU.Weight)
 	l.add("limits.processes", s.Limits.Processes)
@@ -73,6 +101,7 @@ func (m *machine) limits(s *provision.Spec) []provision.Limit {
 		at := fmt.Sprintf("nics[%d].", i)
 		l.add(at+"rate.in", n.Rate.In)
 		l.add(at+"rate.out", n.Rate.Out)
+		l.add(at+"isolated", n.Isolated)
 		l.add(at+"antiSpoof", !noAntiSpoof && n.AntiSpoof != provision.Off)
 	}
 	return l.list
@@ -86,7 +115,7 @@ type limits struct {
 // add adds a limit unless its value is the zero value, which asks for none.
 func (l *limits) add(path string, value any) {
 	text := fmt.Sprint(value)
-	if text == "0" || text == "false" {
+	if text == "" || text == "0" && path != "cpu.pin" || text == "false" {
 		return
 	}
 	limit := provision.Limit{Path: path, Want: text, Have: text, Enforcement: provision.Enforced}

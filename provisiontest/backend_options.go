@@ -1,6 +1,7 @@
 package provisiontest
 
 import (
+	"context"
 	"maps"
 	"path/filepath"
 	"time"
@@ -24,6 +25,9 @@ type BackendOptions struct {
 	// Missing takes features away, each with the reason. Verbs and fields of
 	// Spec that need them are refused.
 	Missing map[provision.Feature]string
+	// Untried lists features of which only a trial tells whether they can be
+	// had: the reason why not, or empty where they can.
+	Untried map[provision.Feature]string
 	// Weak lists limits that are accepted but not enforced, with the reason.
 	Weak map[provision.Feature]string
 	// BootTime is how long a guest is starting after Start. Default: 0.
@@ -33,10 +37,13 @@ type BackendOptions struct {
 	ShutdownTime time.Duration
 	// Deaf names the guests that ignore a shutdown request. Default: none.
 	Deaf func(name string) bool
+	// Agent names the guests in which an agent listens, which hears a shutdown
+	// request that Deaf ones ignore. Default: none.
+	Agent func(name string) bool
 	// CPUs of the machine. Default: 8.
 	CPUs int
-	// Memory of the machine. Default: 64 GiB. It bounds each guest, not their
-	// sum.
+	// Memory of the machine. Default: 64 GiB. It bounds each guest, and the sum
+	// of those whose memory is guaranteed.
 	Memory provision.Bytes
 	// Console returns what a guest writes to its console when it has booted.
 	// Default: "BOOTED-OK " and its host name, in one line.
@@ -70,7 +77,19 @@ func (o *BackendOptions) setDefaults() {
 		o.EventBuffer = 64
 	}
 	o.Missing = maps.Clone(o.Missing)
+	o.Untried = maps.Clone(o.Untried)
 	o.Weak = maps.Clone(o.Weak)
+}
+
+// Try implements [provision.Trier]: it returns what BackendOptions.Untried says.
+func (b *Backend) Try(ctx context.Context, f provision.Feature) error {
+	if err := b.view(ctx, func(*machine) error { return nil }); err != nil {
+		return err
+	}
+	if why := b.opts.Untried[f]; why != "" {
+		return &provision.UnsupportedError{Feature: f, Kind: b.opts.Kind, Reason: why}
+	}
+	return nil
 }
 
 // refuse returns why a feature is not to be had, or nil.
@@ -104,8 +123,9 @@ func (b *Backend) refuseSpec(s *provision.Spec) error {
 	return nil
 }
 
-// Native is the Native of the in-memory backend. It has no effect, but with it
-// a Spec needs no image.
+// Native is the Native of the in-memory backend. With it a Spec needs no image. It
+// has no effect, but for one of the Settings: with "rootDisk" as "copy", the guest
+// does not need its image any more when it is made.
 type Native struct {
 	// Kind of the backend, if BackendOptions.Kind is not the default.
 	Kind string `json:"kind,omitempty"`

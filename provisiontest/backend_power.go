@@ -23,6 +23,8 @@ func (m *machine) start(g *guest) error {
 		return fmt.Errorf("guest %q: %w", g.Name, provision.ErrSuspended)
 	}
 	g.Console = "" // the log begins anew
+	g.Runs++
+	g.Ran = 0
 	if m.opts.BootTime > 0 {
 		m.set(g, provision.StateStarting, "")
 		g.Until = m.opts.Clock.Now().Add(m.opts.BootTime)

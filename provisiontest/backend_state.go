@@ -38,6 +38,9 @@ type guest struct {
 	Autostart bool             `json:"autostart,omitempty"`
 	Suspended bool             `json:"suspended,omitempty"`
 	Console   string           `json:"console,omitempty"`
+	Runs      int              `json:"runs,omitempty"` // how often it was started
+	Ran       time.Duration    `json:"ran,omitempty"`  // how long it ran in this run, before Since
+	Since     time.Time        `json:"since,omitzero"` // when it began to run, if it does
 
 	// Redefined is what somebody changed in the definition.
 	Redefined []provision.Change `json:"redefined,omitempty"`
@@ -47,6 +50,7 @@ type volume struct {
 	Owner provision.ID `json:"owner"`
 	Size  uint64       `json:"size"`
 	Base  string       `json:"base,omitempty"` // the image it was made from
+	Made  time.Time    `json:"made,omitzero"`
 }
 
 func newMachine() *machine {
@@ -82,6 +86,10 @@ func (m *machine) boot(g *guest) {
 
 // set changes the state of a guest, and says so.
 func (m *machine) set(g *guest, s provision.State, reason string) {
+	g.Ran, g.Since = m.ran(g), time.Time{}
+	if s.Live() && s != provision.StatePaused {
+		g.Since = m.opts.Clock.Now()
+	}
 	g.State, g.Reason, g.Until = s, reason, time.Time{}
 	m.note(provision.EventState, g)
 }

@@ -6,6 +6,8 @@ import (
 	"errors"
 	"io"
 	"iter"
+	"strings"
+	"time"
 
 	"github.com/guestforge/provision"
 )
@@ -60,6 +62,16 @@ func (b silent) Inspect(ctx context.Context, ref provision.Ref) (provision.Found
 	return f, err
 }
 
+type unisolated struct{ *Backend }
+
+func (b unisolated) Create(ctx context.Context, n *provision.NewGuest, s *provision.Steps) error {
+	spec := n.Spec.Copy()
+	for i := range spec.NICs {
+		spec.NICs[i].Isolated = false
+	}
+	return b.Backend.Create(ctx, &provision.NewGuest{ID: n.ID, Spec: &spec, Record: n.Record}, s)
+}
+
 type immortal struct{ *Backend }
 
 func (b immortal) Stop(context.Context, provision.ID, provision.StopMode) error { return nil }
@@ -99,6 +111,14 @@ func (b credulous) ImportImage(ctx context.Context, n *provision.NewImage, r io.
 	}), s)
 }
 
+type careless struct{ *Backend }
+
+func (b careless) NeedsImage(context.Context, provision.ID, string) (bool, error) { return false, nil }
+
+type possessive struct{ *Backend }
+
+func (b possessive) NeedsImage(context.Context, provision.ID, string) (bool, error) { return true, nil }
+
 type unready struct{ *Backend }
 
 func (b unready) Watch(ctx context.Context) iter.Seq2[provision.Event, error] {
@@ -106,6 +126,21 @@ func (b unready) Watch(ctx context.Context) iter.Seq2[provision.Event, error] {
 		for e, err := range b.Backend.Watch(ctx) {
 			if e.Type == provision.EventReady {
 				e.Type = provision.EventChanged
+			}
+			if !yield(e, err) {
+				return
+			}
+		}
+	}
+}
+
+type secretive struct{ *Backend }
+
+func (b secretive) Watch(ctx context.Context) iter.Seq2[provision.Event, error] {
+	return func(yield func(provision.Event, error) bool) {
+		for e, err := range b.Backend.Watch(ctx) {
+			if strings.HasPrefix(string(e.ID), "foreign-") {
+				continue
 			}
 			if !yield(e, err) {
 				return
@@ -134,4 +169,58 @@ func (b eagerPlan) Preflight(ctx context.Context, s *provision.Spec) ([]provisio
 		return nil, err
 	}
 	return b.Backend.Preflight(ctx, s)
+}
+
+type still struct{ *Backend }
+
+func (b still) Usage(ctx context.Context, ids []provision.ID) (map[provision.ID]provision.Usage, error) {
+	all, err := b.Backend.Usage(ctx, ids)
+	for id, u := range all {
+		u.CPU = 1
+		all[id] = u
+	}
+	return all, err
+}
+
+type oneRun struct{ *Backend }
+
+func (b oneRun) Usage(ctx context.Context, ids []provision.ID) (map[provision.ID]provision.Usage, error) {
+	all, err := b.Backend.Usage(ctx, ids)
+	for id, u := range all {
+		if u.Live() {
+			u.Run = "1"
+		}
+		all[id] = u
+	}
+	return all, err
+}
+
+type greedy struct{ *Backend }
+
+func (b greedy) Orphans(ctx context.Context) ([]provision.Orphan, error) {
+	var list []provision.Orphan
+	err := b.view(ctx, func(m *machine) error {
+		for name, v := range m.Volumes {
+			list = append(list, provision.Orphan{Kind: provision.OrphanVolume, Name: name, ID: v.Owner, Evidence: []string{"its name"}})
+		}
+		return nil
+	})
+	return list, err
+}
+
+type keeper struct{ *Backend }
+
+func (b keeper) RemoveOrphan(context.Context, provision.Orphan, time.Time) error { return nil }
+
+type hasty struct{ *Backend }
+
+func (b hasty) RemoveOrphan(ctx context.Context, o provision.Orphan, before time.Time) error {
+	return b.Backend.RemoveOrphan(ctx, o, before.Add(time.Hour))
+}
+
+type talkative struct{ *Backend }
+
+func (b talkative) Render(ctx context.Context, n *provision.NewGuest) ([]byte, error) {
+	text, err := b.Backend.Render(ctx, n)
+	return append(text, n.Spec.UserData...), err
 }

@@ -18,6 +18,7 @@ func capabilityCases() []testCase {
 		rule("residency", "a guest that must stay in a country is refused elsewhere", (*env).residency),
 		rule("strict", "needs.strict refuses exactly what would not be enforced", (*env).strict),
 		rule("check", "Check examines the machine, and finds no error on one that passes these tests", (*env).check),
+		rule("render", "Render shows the guest that Create would make, the same each time, without secrets, and makes nothing", (*env).render),
 		rule("info", "Info says what backend it is, and its answer belongs to the caller", (*env).info),
 	}
 }
@@ -79,8 +80,14 @@ func (e *env) everything(suffix string) provision.Spec {
 
 func (e *env) allFields() {
 	spec := e.everything("a")
-	g := e.make(spec)
 	plan, err := e.Plan(e.ctx, spec)
+	require.NoError(e.t, err)
+	foretold := map[string]provision.Enforcement{}
+	for _, l := range plan.Limits {
+		foretold[l.Path] = l.Enforcement
+	}
+	g := e.make(spec)
+	plan, err = e.Plan(e.ctx, spec)
 	require.NoError(e.t, err)
 	require.Equal(e.t, provision.ActionNone, plan.Action, "%s", plan)
 	require.NoError(e.t, g.Start(e.ctx, nil))
@@ -91,6 +98,9 @@ func (e *env) allFields() {
 		said[l.Path] = true
 		require.Contains(e.t, []provision.Enforcement{provision.Enforced, provision.Partial, provision.NotEnforced}, l.Enforcement)
 		require.True(e.t, l.Enforcement == provision.Enforced || l.Reason != "", "limit %s is %s without a reason", l.Path, l.Enforcement)
+		if plan, ok := foretold[l.Path]; ok {
+			require.Equal(e.t, plan, l.Enforcement, "limit %s holds as the plan said (%s)", l.Path, l.Reason)
+		}
 	}
 	for path, asked := range askedLimits(&spec) {
 		require.True(e.t, !asked || said[path], "the status says nothing of limit %s: %v", path, st.Limits)

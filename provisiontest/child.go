@@ -69,7 +69,25 @@ func (s *suite) works() map[string]func(context.Context, *testing.T, *provision.
 		"create": s.childCreate,
 		"delete": s.childDelete,
 		"import": s.childImport,
+		"suspend": func(ctx context.Context, _ *testing.T, h *provision.Host, j *job) (provision.ID, error) {
+			return childVerb(ctx, h, j, func(g *provision.Guest) error {
+				_, err := g.Suspend(ctx, "payment", &provision.StopOptions{Force: true})
+				return err
+			})
+		},
+		"unsuspend": func(ctx context.Context, _ *testing.T, h *provision.Host, j *job) (provision.ID, error) {
+			return childVerb(ctx, h, j, func(g *provision.Guest) error { return g.Unsuspend(ctx, "payment") })
+		},
 	}
+}
+
+// childVerb runs a verb on the guest of the job.
+func childVerb(ctx context.Context, h *provision.Host, j *job, do func(*provision.Guest) error) (provision.ID, error) {
+	g, err := h.Guest(ctx, j.Name)
+	if err != nil {
+		return "", err
+	}
+	return g.ID(), do(g)
 }
 
 // work does the job of a child.

@@ -31,6 +31,9 @@ type Config struct {
 	// Image returns content and format of an image that can be imported. Nil
 	// where images are unsupported.
 	Image func(tb testing.TB, machine string) (content []byte, format string)
+	// Copied returns the Spec of a guest whose disks are full copies of the image
+	// that it names, so that it does without that. Default: nil, there is none.
+	Copied func(tb testing.TB, machine, name, image string) provision.Spec
 	// Leftovers lists everything on the machine that belongs to guests and
 	// images: guests, volumes, files, processes. Each case must leave it as it
 	// was. Required.
@@ -38,6 +41,13 @@ type Config struct {
 	// Foreign makes a guest that is off by other means than the library, and
 	// returns what removes it. Required.
 	Foreign func(tb testing.TB, machine, name string) (remove func())
+	// StartOutside starts a guest by other means than the library, and returns
+	// the error of a hypervisor that refuses it. Default: nil, there are none.
+	StartOutside func(tb testing.TB, machine, name string) error
+	// Forget removes a guest's own object by other means than the library, and
+	// leaves its volumes and what else was made for it. Required where orphans
+	// are supported.
+	Forget func(tb testing.TB, machine, name string)
 	// Options for every Host; they must be the same in all processes. LockDir
 	// may be left empty: one is made for the run. Default: none.
 	Options func(tb testing.TB) *provision.Options

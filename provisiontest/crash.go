@@ -20,10 +20,20 @@ func (e *env) createKilled() {
 	for i, p := range list {
 		e.sub(p.String(), func(e *env) {
 			e.killed(e.spawn(job{Do: "create", Name: e.name("a"), Key: e.keyed("a").Key, Kill: &p}))
-			e.absentOrIncomplete(p.After && p.Op == "record")
+			done := p.After && p.Op == "record" || p.Op == "autostart"
+			e.absentOrIncomplete(done)
+			e.idle(done)
 			e.finish(i%2 == 0)
 			require.Empty(e.t, diff(before, e.leftovers()))
 		})
+	}
+}
+
+// idle requires that a guest that is half made does not start with its host.
+func (e *env) idle(done bool) {
+	e.t.Helper()
+	if g, err := e.Guest(e.ctx, e.name("a")); err == nil && !done {
+		require.False(e.t, e.status(g).Autostart, "a guest that is incomplete must not start with its host")
 	}
 }
 

@@ -18,6 +18,7 @@ const pollInterval = 50 * time.Millisecond
 func eventsCases() []testCase {
 	return []testCase{
 		rule("order", "events begin with EventReady, and a guest's creation, states and deletion come in order", (*env).eventsInOrder),
+		rule("foreign", "events tell of guests of other tools too, and every watcher gets them", (*env).eventsForeign),
 		rule("polled", "a Host whose backend reports no changes finds them by itself", (*env).eventsPolled),
 		rule("break", "leaving the loop leaves no goroutine behind", (*env).eventsBreak),
 		rule("context", "the end of the context ends the events, with its error", (*env).eventsContext),
@@ -67,6 +68,28 @@ func (e *env) until(events <-chan provision.Event, what string, want func(provis
 }
 
 func (e *env) eventsInOrder() { e.story(e.open(nil)) }
+
+func (e *env) eventsForeign() {
+	h := e.open(nil)
+	all := []<-chan provision.Event{e.watch(h), e.watch(h)}
+	for _, events := range all {
+		e.until(events, "at all", func(ev provision.Event) bool { return ev.Type == provision.EventReady })
+	}
+	remove := e.Foreign(e.t, e.machine, e.name("foreign"))
+	for _, events := range all {
+		seen := e.until(events, "of a foreign guest", func(ev provision.Event) bool {
+			return ev.Type == provision.EventCreated && ev.Name == e.name("foreign")
+		})
+		require.Equal(e.t, provision.StateStopped, seen[len(seen)-1].State)
+	}
+	remove()
+	for _, events := range all {
+		seen := e.until(events, "of its end", func(ev provision.Event) bool {
+			return ev.Type == provision.EventDeleted && ev.Name == e.name("foreign")
+		})
+		require.Equal(e.t, provision.StateAbsent, seen[len(seen)-1].State)
+	}
+}
 
 func (e *env) eventsPolled() {
 	// Embedding the interface hides the optional ones.

@@ -72,6 +72,11 @@ func ExampleRun() {
 		Spec: func(_ testing.TB, _, name string) provision.Spec {
 			return provision.Spec{Name: name, Image: "base"}
 		},
+		Forget: func(tb testing.TB, machine, name string) {
+			if err := open(machine).Forget(name); err != nil {
+				tb.Fatal(err)
+			}
+		},
 		Image: func(testing.TB, string) ([]byte, string) { return make([]byte, 1<<20), "raw" },
 		Leftovers: func(tb testing.TB, machine string) []string {
 			list, err := open(machine).Objects()

@@ -32,6 +32,7 @@ func fieldUses() map[provision.Feature]func(*provision.Spec) {
 		provision.FeatureCPUCount:         func(s *provision.Spec) { s.CPU.Count = 2 },
 		provision.FeatureCPULimit:         func(s *provision.Spec) { s.CPU.Limit = 0.5 },
 		provision.FeatureCPUWeight:        func(s *provision.Spec) { s.CPU.Weight = 50 },
+		provision.FeatureCPUPin:           func(s *provision.Spec) { s.CPU.Pin = []int{0} },
 		provision.FeatureMemorySize:       func(s *provision.Spec) { s.Memory.Size = max(s.Memory.Size, 64*provision.MiB) },
 		provision.FeatureMemorySwap:       func(s *provision.Spec) { s.Memory.Swap = 64 * provision.MiB },
 		provision.FeatureMemoryGuaranteed: func(s *provision.Spec) { s.Memory.Guaranteed = true },
@@ -54,6 +55,8 @@ func fieldUses() map[provision.Feature]func(*provision.Spec) {
 		}),
 		provision.FeatureNICRate:      nic(func(n *provision.NIC) { n.Rate = provision.Rate{In: 100 * provision.Mbit, Out: 50 * provision.Mbit} }),
 		provision.FeatureNICAntiSpoof: nic(func(n *provision.NIC) { n.AntiSpoof = provision.On }),
+		provision.FeatureNICMTU:       nic(func(n *provision.NIC) { n.MTU = 1400 }),
+		provision.FeatureNICIsolated:  nic(func(n *provision.NIC) { n.Isolated = true }),
 		provision.FeatureDNS: func(s *provision.Spec) {
 			s.DNS = provision.DNS{Servers: []netip.Addr{netip.MustParseAddr("192.0.2.53")}, Search: []string{"example.net"}}
 		},
@@ -79,18 +82,46 @@ func (e *env) verbUses(g *provision.Guest) map[provision.Feature]func() error {
 		provision.FeatureConsoleLog: func() error { _, err := g.ConsoleLog(e.ctx, 0); return err },
 		provision.FeatureImages:     func() error { _, err := e.Images(e.ctx); return err },
 		provision.FeatureCheck:      func() error { _, err := e.Check(e.ctx); return err },
+		provision.FeatureOrphans:    func() error { _, err := e.Orphans(e.ctx, nil); return err },
+		provision.FeatureRender:     func() error { _, err := e.Render(e.ctx, e.spec("r")); return err },
 		provision.FeatureAutostart:  func() error { return g.SetAutostart(e.ctx, true) },
+		provision.FeatureUsage:      func() error { _, err := g.Usage(e.ctx); return err },
+		provision.FeatureAddresses:  func() error { _, err := g.Addresses(e.ctx); return err },
+		provision.FeatureConsole: func() error {
+			c, err := g.Console(e.ctx, nil)
+			if err != nil {
+				return err
+			}
+			return c.Close()
+		},
+		provision.FeatureExec:     func() error { return e.execOnce(g, nil) },
+		provision.FeatureExecUser: func() error { return e.execOnce(g, &provision.ExecOptions{User: "root"}) },
+		provision.FeatureExecDir:  func() error { return e.execOnce(g, &provision.ExecOptions{Dir: "/"}) },
 	}
+}
+
+// execOnce runs a program when the guest is able to.
+func (e *env) execOnce(g *provision.Guest, o *provision.ExecOptions) error {
+	if e.Supports(provision.FeatureExec) == nil {
+		if _, err := g.Wait(e.ctx, provision.UntilExec()); err != nil {
+			return err
+		}
+	}
+	_, err := g.Exec(e.ctx, []string{"true"}, o)
+	return err
 }
 
 // askedLimits tells which limits a Spec asks for.
 func askedLimits(s *provision.Spec) map[string]bool {
 	limits := map[string]bool{
-		"cpu.limit":        s.CPU.Limit != 0,
-		"cpu.weight":       s.CPU.Weight != 0,
-		"memory.swap":      s.Memory.Swap != 0,
-		"limits.processes": s.Limits.Processes != 0,
-		"limits.openFiles": s.Limits.OpenFiles != 0,
+		"cpu.limit":         s.CPU.Limit != 0,
+		"cpu.weight":        s.CPU.Weight != 0,
+		"cpu.pin":           len(s.CPU.Pin) > 0,
+		"memory.guaranteed": s.Memory.Guaranteed || s.Needs.GuaranteedMemory,
+		"memory.hugePages":  s.Memory.HugePages,
+		"memory.swap":       s.Memory.Swap != 0,
+		"limits.processes":  s.Limits.Processes != 0,
+		"limits.openFiles":  s.Limits.OpenFiles != 0,
 	}
 	if len(s.Disks) > 0 {
 		d := s.Disks[0]
@@ -101,6 +132,8 @@ func askedLimits(s *provision.Spec) map[string]bool {
 	if len(s.NICs) > 0 {
 		limits["nics[0].rate.in"] = s.NICs[0].Rate.In != 0
 		limits["nics[0].rate.out"] = s.NICs[0].Rate.Out != 0
+		limits["nics[0].antiSpoof"] = s.NICs[0].AntiSpoof != provision.Off
+		limits["nics[0].isolated"] = s.NICs[0].Isolated
 	}
 	return limits
 }

@@ -17,6 +17,9 @@ func imagesCases() []testCase {
 		rule("undo", "an import that fails at any step leaves nothing, and can be repeated", withImages((*env).importUndone)),
 		rule("again", "the same content again is success, other content is ErrExists", withImages((*env).importAgain)),
 		rule("in-use", "an image that a guest was made from cannot be removed", withImages((*env).imageInUse)),
+		rule("released", "an image can be removed when all guests that were made from it are full copies", withImages((*env).imageReleased)),
+		rule("wait", "a create whose image is still being imported waits for it, until its context ends with ErrBusy", withImages((*env).createWaits)),
+		rule("twice", "of two imports of one name at once, one wins; the other is success with the same content, and ErrExists with other", withImages((*env).importTwice)),
 		rule("remove", "removing an image that is not there is success", withImages((*env).imageRemoved)),
 		rule("names", "a name that could be a path is refused, with the field named", withImages((*env).imageNames)),
 	}

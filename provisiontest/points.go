@@ -42,7 +42,7 @@ func (e *env) createPoints() []point {
 func (e *env) deletePoints() []point {
 	learn := NewFaults()
 	e.learned(learn, "learn")
-	return points(learn.Calls(), []string{"record", "delete"})
+	return points(learn.Calls(), []string{"record", "autostart", "delete"})
 }
 
 // learned runs a create and a delete under a recorder.

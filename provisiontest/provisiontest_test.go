@@ -49,8 +49,17 @@ func fileConfig(missing map[provision.Feature]string, wrap func(*Backend) provis
 			require.NoError(tb, open(machine).AddForeign(name))
 			return func() { require.NoError(tb, open(machine).RemoveOutside(name)) }
 		},
+		StartOutside: func(tb testing.TB, machine, name string) error { return open(machine).ForceStart(name) },
+		Forget: func(tb testing.TB, machine, name string) {
+			require.NoError(tb, open(machine).Forget(name))
+		},
 		Image: func(testing.TB, string) ([]byte, string) {
 			return bytes.Repeat([]byte("image of 1 MiB. "), 1<<16), "raw"
+		},
+		Copied: func(tb testing.TB, machine, name, image string) provision.Spec {
+			s := spec(tb, machine, name)
+			s.Image, s.Native = image, &Native{Settings: map[string]string{"rootDisk": "copy"}}
+			return s
 		},
 		Grace: 300 * time.Millisecond,
 	}

@@ -51,6 +51,7 @@ func (e *env) undoFails() {
 			require.ErrorIs(e.t, err, errUndo)
 			e.shaped(err, e.name("a"))
 			e.absentOrIncomplete(false)
+			e.idle(false)
 			e.finish(i%2 == 0)
 			require.Empty(e.t, diff(before, e.leftovers()))
 		})
@@ -85,6 +86,7 @@ func (e *env) finish(again bool) {
 		g := e.make(e.keyed("a"))
 		e.state(g, provision.StateStopped)
 		require.Equal(e.t, e.keyed("a").Key, e.status(g).Key)
+		require.Equal(e.t, e.keyed("a").Autostart, e.status(g).Autostart)
 	}
 	g, err := e.Guest(e.ctx, e.name("a"))
 	if errors.Is(err, provision.ErrNotFound) && !again {

@@ -42,6 +42,29 @@ func trialSector() []byte {
 
 const trialLine = "a guest runs\n"
 
+// Names of what a trial makes. A process that is killed in the middle of one
+// leaves them, and Orphans finds them.
+const trialPrefix = "provision-trial-"
+
+func trialName(id provision.ID) string    { return string(id) + ".trial.img" }
+func trialLogName(id provision.ID) string { return string(id) + ".trial.log" }
+
+// newTrial makes the ID of a trial: a UUID of version 7 has the time in it, so
+// that Orphans can tell a trial that is under way.
+func newTrial() (provision.ID, error) {
+	id, err := uuid.NewV7()
+	return provision.ID(id.String()), err
+}
+
+// trialTimeOf is when a trial began; zero where its ID does not say.
+func trialTimeOf(trial provision.ID) time.Time {
+	id, err := uuid.Parse(string(trial))
+	if err != nil || id.Version() != 7 {
+		return time.Time{}
+	}
+	return time.Unix(id.Time().UnixTime()).UTC()
+}
+
 // emulated decides how a new guest runs: with KVM where that really works. The
 // trial is made until it succeeds once: a host that was short of memory or disk
 // space is not one without KVM.
@@ -88,11 +111,15 @@ func (b *Backend) tryKVM(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	p, err := b.pool(ctx)
+	pools, err := b.pool(ctx)
 	if err != nil {
 		return err
 	}
-	id := provision.ID(uuid.NewString())
+	p := pools.ofFiles()
+	id, err := newTrial()
+	if err != nil {
+		return err
+	}
 	defer func() {
 		ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), b.opts.Timeout)
 		defer cancel()
@@ -100,10 +127,10 @@ func (b *Backend) tryKVM(ctx context.Context) error {
 			b.opts.Logger.WarnContext(ctx, "volumes of a trial are left", "prefix", id, "err", err)
 		}
 	}()
-	if err := b.store(ctx, p, rootName(id), append(trialSector(), make([]byte, 1<<20-512)...)); err != nil {
+	if err := b.store(ctx, p, trialName(id), append(trialSector(), make([]byte, 1<<20-512)...)); err != nil {
 		return err
 	}
-	log, err := b.createVolume(ctx, p, volume{name: consoleName(id), format: "raw"})
+	log, err := b.createVolume(ctx, p, volume{name: trialLogName(id), format: "raw"})
 	if err != nil {
 		return err
 	}
@@ -113,8 +140,8 @@ func (b *Backend) tryKVM(ctx context.Context) error {
 // runTrial runs a domain that ends with its connection.
 func (b *Backend) runTrial(ctx context.Context, p *pool, id provision.ID, log libvirt.StorageVol) error {
 	text, err := domainxml.Build(domainxml.Guest{
-		Name: "provision-trial-" + string(id), UUID: string(id), CPUs: 1, Memory: 32 << 20, ConsoleLog: p.path(consoleName(id)),
-		Disks: []domainxml.Disk{{Path: p.path(rootName(id)), Format: "raw"}},
+		Name: trialPrefix + string(id), UUID: string(id), CPUs: 1, Memory: 32 << 20, ConsoleLog: p.path(trialLogName(id)),
+		Disks: []domainxml.Disk{{Path: p.path(trialName(id)), Format: "raw"}},
 	})
 	if err != nil {
 		return err

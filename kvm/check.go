@@ -4,92 +4,155 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"io"
+	"io/fs"
 	"strings"
 
 	"github.com/digitalocean/go-libvirt"
+	"libvirt.org/go/libvirtxml"
 
 	"github.com/guestforge/provision"
 )
 
-// oldest libvirt that is tested with this package.
-const oldest = 9_000_000
+// checks are what Check looks at, in the order of its findings.
+var checks = []struct {
+	name  string
+	local bool // it takes the files of libvirtd's machine
+	run   func(*examination, context.Context) ([]provision.Finding, error)
+}{
+	{"libvirt", false, (*examination).version},
+	{"known-issues", false, (*examination).issues},
+	{"pool", false, (*examination).storage},
+	{"kvm", false, (*examination).trial},
+	{"limits", false, (*examination).limits},
+	{"cpu", true, (*examination).cpu},
+	{"kvm-device", true, (*examination).device},
+	{"nested", true, (*examination).nested},
+	{"drivers", false, (*examination).drivers},
+	{"firmware", false, (*examination).firmware},
+	{"bridge", true, (*examination).bridges},
+	{"vhost-net", true, (*examination).vhost},
+	{"hugepages", false, (*examination).hugePages},
+	{"security", false, (*examination).security},
+	{"cgroups", true, (*examination).cgroups},
+	{"qdisc", true, (*examination).qdiscs},
+	{"clock", true, (*examination).clock},
+	{"ksm", true, (*examination).ksm},
+}
 
-// Check implements [provision.Checker].
+// examination is one Check under way.
+type examination struct {
+	*Backend
+	libvirt, hypervisor uint64 // versions
+	caps                libvirtxml.Caps
+	// files is the root of the machine as libvirtd sees it, or nil: notLocal then
+	// says why.
+	files    fs.FS
+	notLocal string
+	// synced says whether the kernel's clock follows a server.
+	synced func() (bool, error)
+}
+
+// Check implements [provision.Checker]. What takes files of the machine is looked at
+// as libvirtd sees them, by way of /proc, if it is on this machine and the caller may
+// read them; otherwise the finding says that it was not. Nothing is changed, but for
+// the guest that tries whether KVM works.
 func (b *Backend) Check(ctx context.Context) ([]provision.Finding, error) {
+	e := &examination{Backend: b, synced: clockSynced}
+	err := b.read(ctx, func(l *libvirt.Libvirt) (err error) {
+		if e.libvirt, err = l.ConnectGetLibVersion(); err != nil {
+			return err
+		}
+		if e.hypervisor, err = l.ConnectGetVersion(); err != nil {
+			return err
+		}
+		text, err := l.ConnectGetCapabilities()
+		if err != nil {
+			return err
+		}
+		return e.caps.Unmarshal(text)
+	})
+	if err != nil {
+		return nil, err
+	}
+	if e.files, err = daemonFiles(ctx, b.conns.localSocket()); err != nil {
+		e.notLocal = err.Error()
+	}
+	return e.all(ctx)
+}
+
+func (e *examination) all(ctx context.Context) ([]provision.Finding, error) {
 	var list []provision.Finding
-	for _, check := range []func(context.Context) (provision.Finding, error){b.checkVersion, b.checkPool, b.checkKVM} {
-		f, err := check(ctx)
+	for _, c := range checks {
+		if c.local && e.files == nil {
+			list = append(list, provision.Finding{Check: c.name, Severity: provision.SeverityInfo, Message: "not examined", Evidence: e.notLocal})
+			continue
+		}
+		found, err := c.run(e, ctx)
 		if err != nil {
 			return nil, err
 		}
-		list = append(list, f)
+		for _, f := range found {
+			f.Check = c.name
+			list = append(list, f)
+		}
 	}
 	return list, nil
 }
 
-func (b *Backend) checkVersion(ctx context.Context) (provision.Finding, error) {
-	v, err := b.LibvirtVersion(ctx)
-	f := provision.Finding{Check: "libvirt", Severity: provision.SeverityInfo, Message: "libvirtd answers", Evidence: "version " + version(v)}
-	if v < oldest {
-		f.Severity, f.Message = provision.SeverityWarning, "libvirt is older than what this library is tested with"
-		f.Remedy = "upgrade to libvirt " + version(oldest) + " or later"
-	}
-	return f, err
+// fine and warn are findings as a list.
+func fine(message, evidence string) []provision.Finding {
+	return []provision.Finding{{Severity: provision.SeverityInfo, Message: message, Evidence: evidence}}
 }
 
-func (b *Backend) checkPool(ctx context.Context) (provision.Finding, error) {
-	f := provision.Finding{Check: "pool", Severity: provision.SeverityInfo, Message: "the storage pool is active"}
-	p, err := b.pool(ctx)
-	var wrong *provision.FieldError
-	switch {
-	case errors.As(err, &wrong):
-		f.Severity, f.Message, f.Remedy = provision.SeverityError, fmt.Sprintf("pool %q cannot be used", wrong.Value), wrong.Problem
-		return f, nil
-	case errors.Is(err, errors.ErrUnsupported):
-		f.Severity, f.Message, f.Remedy = provision.SeverityError, err.Error(), "use a pool of type dir"
-		return f, nil
-	case err != nil:
-		return f, err
-	}
-	err = b.read(ctx, func(l *libvirt.Libvirt) error {
-		_, size, _, free, err := l.StoragePoolGetInfo(p.ref)
-		f.Evidence = fmt.Sprintf("%s: %d of %d MiB free", p.dir, free>>20, size>>20)
-		if err == nil && free < size/20 {
-			f.Severity, f.Message, f.Remedy = provision.SeverityWarning, "the storage pool is almost full", "free space or add a larger pool"
-		}
-		return err
-	})
-	return f, err
+func warn(message, evidence, remedy string) []provision.Finding {
+	return []provision.Finding{{Severity: provision.SeverityWarning, Message: message, Evidence: evidence, Remedy: remedy}}
 }
 
-func (b *Backend) checkKVM(ctx context.Context) (provision.Finding, error) {
-	f := provision.Finding{Check: "kvm", Severity: provision.SeverityInfo, Message: "a guest runs with KVM"}
-	if b.opts.Emulation == EmulateAlways {
-		f.Severity, f.Message = provision.SeverityWarning, "guests are emulated in software, because the options ask for it"
-		return f, nil
+// maxFile bounds what is read of a file: module lists and kernel configurations
+// have some hundred KiB.
+const maxFile = 4 << 20
+
+// raw returns what is in a file, and nothing where it is not there or cannot be
+// read.
+func (e *examination) raw(path string) []byte {
+	f, err := e.files.Open(path)
+	if err != nil {
+		return nil
 	}
-	err := b.kvmWorks(ctx)
-	var no *provision.UnsupportedError
-	var pool *provision.FieldError
-	if errors.As(err, &pool) {
-		f.Severity, f.Message = provision.SeverityWarning, "KVM was not tried, because that takes a pool"
-		return f, nil
+	defer f.Close() // only read
+	text, err := io.ReadAll(io.LimitReader(f, maxFile))
+	if err != nil {
+		return nil
 	}
-	if !errors.As(err, &no) {
-		return f, err
+	return text
+}
+
+// text is raw without white space around it.
+func (e *examination) text(path string) string { return strings.TrimSpace(string(e.raw(path))) }
+
+// has says whether there is a file of that name.
+func (e *examination) has(path string) bool {
+	_, err := fs.Stat(e.files, path)
+	return !errors.Is(err, fs.ErrNotExist)
+}
+
+// some joins the first of many names.
+func some(names []string) string {
+	const most = 8
+	if len(names) <= most {
+		return strings.Join(names, ", ")
 	}
-	f.Severity, f.Message, f.Evidence = provision.SeverityError, "no guest runs with KVM", no.Reason
-	f.Remedy = "look whether virtualisation is on in the firmware, or nesting in the host of this machine, and kvm_intel or kvm_amd is loaded; QEMU's log is below /var/log/libvirt/qemu"
-	if b.opts.Emulation == EmulateIfMust {
-		f.Severity, f.Message = provision.SeverityWarning, "no guest runs with KVM; new ones are emulated in software"
-	}
-	return f, nil
+	return fmt.Sprintf("%s and %d more", strings.Join(names[:most], ", "), len(names)-most)
 }
 
 // Impact implements [provision.ImpactJudge].
 func (b *Backend) Impact(_ provision.Status, c provision.Change) (provision.Impact, string) {
 	if isDiskSize(c.Path) {
 		return provision.ImpactLive, ""
+	}
+	if strings.HasPrefix(c.Path, "nics[") && strings.HasSuffix(c.Path, "].mtu") {
+		return provision.ImpactRestart, "a guest that was told its MTU at the first boot keeps that until it is changed inside"
 	}
 	return provision.ImpactRestart, "QEMU reads it when the guest is started"
 }

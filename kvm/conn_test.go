@@ -2,7 +2,6 @@ package kvm
 
 import (
 	"context"
-	"errors"
 	"io/fs"
 	"net"
 	"os"
@@ -16,53 +15,6 @@ import (
 
 	"github.com/guestforge/provision"
 )
-
-func TestSetTarget(t *testing.T) {
-	const usual = "/run/libvirt/libvirt-sock"
-	for uri, want := range map[string][2]string{
-		"qemu:///system":                                 {"qemu:///system", usual},
-		"test:///default":                                {"test:///default", usual},
-		"qemu+unix:///system":                            {"qemu:///system", usual},
-		"qemu:///system?socket=/tmp/a/libvirt-sock":      {"qemu:///system", "/tmp/a/libvirt-sock"},
-		"qemu+unix:///system?socket=/tmp/a/libvirt-sock": {"qemu:///system", "/tmp/a/libvirt-sock"},
-		"qemu+unix:///session?socket=/run/user/1000/libvirt/libvirt-sock": {"qemu:///session", "/run/user/1000/libvirt/libvirt-sock"},
-		"test+unix:///etc/node.xml?socket=/s":                             {"test:///etc/node.xml", "/s"},
-		"qemu:///system?socket=/with%20space":                             {"qemu:///system", "/with space"},
-		"QEMU:///system":                                                  {"qemu:///system", usual},
-	} {
-		var cs conns
-		require.NoError(t, cs.setTarget(Options{URI: uri, Timeout: time.Minute}), uri)
-		require.Equal(t, want, [2]string{cs.uri, cs.socket}, uri)
-		require.Equal(t, time.Minute, cs.timeout)
-	}
-}
-
-func TestSetTargetRefuses(t *testing.T) {
-	for _, uri := range []string{
-		"", "qemu", "/run/libvirt/libvirt-sock", "xen:///system", "lxc:///system", "http://example.net/", "://", "qemu:///%zz", "\x00",
-		"qemu:///session", "qemu+unix:///session", "qemu:///system?socket=relative", "qemu:///system?socket=./a",
-		"qemu:system", "qemu:", "qemu://", "qemu:///", "test://", "qemu:?socket=/a",
-	} {
-		err := new(conns).setTarget(Options{URI: uri})
-		var field *provision.FieldError
-		require.True(t, errors.As(err, &field), "%q: %v", uri, err)
-		require.Equal(t, "Options.URI", field.Path)
-		require.Equal(t, uri, field.Value)
-		require.NotEmpty(t, field.Problem)
-	}
-	for _, uri := range []string{
-		"qemu+ssh://root@host/system", "qemu+ssh://user:PASSWORD@host/system", "qemu+tls://host/system", "qemu+tcp://host/system",
-		"qemu://host/system", "qemu+ssh:///system", "qemu+libssh2://host/system", "qemu+unix://host/system", "qemu+ext:///system",
-	} {
-		err := new(conns).setTarget(Options{URI: uri})
-		require.Error(t, err, uri)
-		require.ErrorIs(t, err, errors.ErrUnsupported, uri)
-		var no *provision.UnsupportedError
-		require.ErrorAs(t, err, &no)
-		require.Equal(t, "kvm", no.Kind)
-		require.NotContains(t, err.Error(), "PASSWORD")
-	}
-}
 
 // The zero value of Options is what the documentation says.
 func TestNew(t *testing.T) {
@@ -110,7 +62,10 @@ func TestDeafDaemon(t *testing.T) {
 	require.ErrorContains(t, err, "50ms")
 	require.NotErrorIs(t, err, context.DeadlineExceeded, "the deadline was ours, not the caller's")
 	require.Empty(t, b.conns.idle)
-	require.Empty(t, b.conns.slots, "a slot is kept")
+	for _, used := range b.conns.slots.free {
+		require.Empty(t, used, "a slot is kept")
+	}
+	require.Empty(t, b.conns.slots.per)
 	require.NoError(t, b.Close())
 }
 
@@ -135,12 +90,14 @@ func TestCloseEndsCalls(t *testing.T) {
 	b := deaf(t, &Options{})
 	require.NoError(t, b.conns.setTarget(b.opts))
 	done := make(chan error)
-	for range 2 * maxConns {
+	queries := b.conns.slots.free[roleQuery]
+	for range 2 * cap(queries) {
 		go func() { done <- b.read(t.Context(), nothing) }()
+		go func() { done <- b.write(t.Context(), nothing) }()
 	}
-	require.Eventually(t, func() bool { return len(b.conns.slots) == maxConns }, 5*time.Second, time.Millisecond)
+	require.Eventually(t, func() bool { return len(queries) == cap(queries) }, 5*time.Second, time.Millisecond)
 	require.NoError(t, b.Close())
-	for range 2 * maxConns {
+	for range 4 * cap(queries) {
 		require.ErrorIs(t, <-done, fs.ErrClosed)
 	}
 	require.ErrorIs(t, b.read(t.Context(), nothing), fs.ErrClosed, "a Backend that is closed")

@@ -16,7 +16,7 @@ func (b *Backend) ConsoleLog(ctx context.Context, id provision.ID, offset int64)
 	if err != nil {
 		return nil, err
 	}
-	v, err := b.byName(ctx, p, consoleName(id))
+	v, err := b.byName(ctx, p.ofFiles(), consoleName(id))
 	if err != nil {
 		return nil, err
 	}

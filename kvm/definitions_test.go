@@ -124,7 +124,12 @@ func TestDefinitionsOfRunningDomains(t *testing.T) {
 // Whatever goes wrong is an error and never a short list.
 func TestDefinitionsFail(t *testing.T) {
 	rig := startRig(t)
-	b, h := opened(t, rig.URI)
+	p := startProxy(t, "qemu+unix:///system", rig.Socket)
+	away := func(is bool) {
+		p.set(func() { p.down = is })
+		p.cut()
+	}
+	b, h := opened(t, p.URI)
 	virshFile(t, rig, foreignXML("foreign"), "define")
 	virshFile(t, rig, `<domain type='qemu'><name>other</name><memory unit='MiB'>32</memory><os><type>hvm</type></os></domain>`, "define")
 
@@ -157,24 +162,29 @@ func TestDefinitionsFail(t *testing.T) {
 		require.ErrorIs(t, last, context.Canceled)
 	})
 	t.Run("the daemon is gone", func(t *testing.T) {
-		require.NoError(t, rig.Kill())
+		away(true)
 		list, err := definitions(t.Context(), b)
 		require.ErrorIs(t, err, provision.ErrUnavailable)
 		require.Empty(t, list)
 	})
 	t.Run("the daemon goes on the way", func(t *testing.T) {
-		require.NoError(t, rig.Restart(t.Context()))
+		away(false)
+		require.Eventually(t, func() bool { _, err := b.LibvirtVersion(t.Context()); return err == nil }, 10*time.Second, 10*time.Millisecond)
 		var errs []error
 		for _, err := range b.Definitions(t.Context()) {
 			errs = append(errs, err)
 			if err == nil {
-				require.NoError(t, rig.Kill())
+				away(true)
 			}
 		}
 		require.Len(t, errs, 2)
 		require.NoError(t, errs[0])
 		require.ErrorIs(t, errs[1], provision.ErrUnavailable)
-		require.NoError(t, rig.Restart(t.Context()))
+		away(false)
+	})
+	t.Run("a restart of the daemon is not noticed", func(t *testing.T) {
+		require.NoError(t, rig.Kill())
+		require.Eventually(t, func() bool { list, err := definitions(t.Context(), b); return err == nil && len(list) == 2 }, 20*time.Second, 10*time.Millisecond)
 	})
 	t.Run("the backend is closed", func(t *testing.T) {
 		require.NoError(t, h.Close())

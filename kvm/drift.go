@@ -2,6 +2,7 @@ package kvm
 
 import (
 	"context"
+	"errors"
 	"regexp"
 	"strings"
 
@@ -17,6 +18,9 @@ import (
 func (b *Backend) Drift(ctx context.Context, id provision.ID, have *provision.Spec) ([]provision.Change, error) {
 	p, err := b.pool(ctx)
 	if err != nil {
+		return nil, err
+	}
+	if _, err := b.learn(ctx, have); err != nil && !errors.Is(err, errors.ErrUnsupported) {
 		return nil, err
 	}
 	d, err := domainOf(id)
@@ -45,7 +49,10 @@ func (b *Backend) compare(text string, g *provision.NewGuest, p *pool) ([]provis
 		return nil, err
 	}
 	g.Record = provision.Record(inv.Metadata[namespace])
-	raw, err := domainxml.Build(b.domain(g, p, inv.Type == "qemu"))
+	d := b.domain(g, p, inv.Type == "qemu")
+	keepTargets(d.Disks, inv)
+	keepQueues(d.NICs, inv)
+	raw, err := document(&d, g.Spec)
 	if err != nil {
 		return nil, err
 	}

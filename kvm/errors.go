@@ -15,7 +15,9 @@ import (
 	"github.com/guestforge/provision/internal/ctxerr"
 )
 
-var errEventsEnded = errors.New("the connection ended")
+var errEventsEnded = fmt.Errorf("%w: the connection for events ended", provision.ErrUnavailable)
+
+var errNoEvents = errors.New("libvirtd sends no events although guests changed: subscribing anew")
 
 var errClosed = fmt.Errorf("kvm backend: %w", fs.ErrClosed)
 
@@ -32,6 +34,7 @@ var codes = map[libvirt.ErrorNumber]error{
 	libvirt.ErrResourceBusy:         provision.ErrBusy,
 	libvirt.ErrNoSupport:            errors.ErrUnsupported,
 	libvirt.ErrOperationUnsupported: errors.ErrUnsupported,
+	libvirt.ErrArgumentUnsupported:  errors.ErrUnsupported,
 	libvirt.ErrAuthFailed:           fs.ErrPermission,
 	libvirt.ErrAccessDenied:         fs.ErrPermission,
 	libvirt.ErrOperationDenied:      fs.ErrPermission,
@@ -42,7 +45,7 @@ var codes = map[libvirt.ErrorNumber]error{
 func classify(err error) error {
 	var answer libvirt.Error
 	switch {
-	case err == nil || errors.Is(err, provision.ErrUnavailable) || errors.Is(err, errClosed):
+	case err == nil || errors.Is(err, provision.ErrUnavailable) || errors.Is(err, errClosed) || errors.Is(err, fs.ErrPermission):
 		return err
 	case errors.As(err, &answer):
 		if class, ok := codes[libvirt.ErrorNumber(answer.Code)]; ok {
@@ -58,13 +61,24 @@ func classify(err error) error {
 // lost recognises what the RPC library returns when the daemon goes away. EINVAL
 // is its answer on a connection that is closed already.
 func lost(err error) bool {
+	if errors.Is(err, fs.ErrPermission) {
+		return false // refused, which is an answer
+	}
 	for _, e := range []error{libvirt.ErrInterrupted, io.EOF, io.ErrUnexpectedEOF, net.ErrClosed,
-		syscall.EINVAL, syscall.EPIPE, syscall.ECONNRESET, syscall.ECONNREFUSED} {
+		syscall.EINVAL, syscall.EPIPE, syscall.ECONNRESET, syscall.ECONNREFUSED,
+		syscall.ETIMEDOUT, syscall.EHOSTUNREACH, syscall.ENETUNREACH} {
 		if errors.Is(err, e) {
 			return true
 		}
 	}
-	return false
+	var op *net.OpError // what TLS says of a connection that was broken has no other mark
+	return errors.As(err, &op) && (op.Op == "local error" || op.Op == "remote error")
+}
+
+// answered says whether an error is what libvirtd said.
+func answered(err error) bool {
+	var answer libvirt.Error
+	return errors.As(err, &answer)
 }
 
 // ended says why a context has. Deadlines of our own and the end of the Backend
@@ -77,33 +91,7 @@ func ended(ctx context.Context) error {
 	return fmt.Errorf("waiting for libvirtd: %w", ctxerr.Of(ctx))
 }
 
-func dialError(ctx context.Context, err error) error {
-	if ctx.Err() != nil {
-		return ended(ctx)
-	}
-	if errors.Is(err, fs.ErrPermission) {
-		return fmt.Errorf("the socket of libvirtd is for root and the group libvirt: %w", err)
-	}
-	return fmt.Errorf("%w: no libvirtd at its socket (is it running?): %w", provision.ErrUnavailable, err)
-}
-
 func hasCode(err error, code libvirt.ErrorNumber) bool {
 	var answer libvirt.Error
 	return errors.As(err, &answer) && answer.Code == uint32(code)
-}
-
-// read runs an exchange that changes nothing. When an idle connection turns out
-// to be lost, as after a restart of libvirtd, it is tried once more on a new one.
-func (b *Backend) read(ctx context.Context, f func(*libvirt.Libvirt) error) error {
-	err := b.conns.do(ctx, b.opts.Timeout, f)
-	if lost(err) && ctx.Err() == nil {
-		err = b.conns.do(ctx, b.opts.Timeout, f)
-	}
-	return err
-}
-
-// write runs an exchange that changes something. It is not repeated: when the
-// connection is lost, nobody knows whether it happened.
-func (b *Backend) write(ctx context.Context, f func(*libvirt.Libvirt) error) error {
-	return b.conns.do(ctx, b.opts.Timeout, f)
 }

@@ -20,7 +20,7 @@ import (
 // sentinels are all that callers branch on.
 var sentinels = []error{
 	provision.ErrNotFound, provision.ErrExists, provision.ErrState, provision.ErrInvalid, provision.ErrBusy, provision.ErrConflict,
-	provision.ErrSuspended, provision.ErrUnavailable, errors.ErrUnsupported, fs.ErrPermission,
+	provision.ErrSuspended, provision.ErrUnavailable, provision.ErrOutcomeUnknown, errors.ErrUnsupported, fs.ErrPermission,
 }
 
 // Numbers of virErrorNumber, from libvirt's virterror.h and not from the RPC
@@ -31,8 +31,9 @@ func TestClassifyCodes(t *testing.T) {
 		28: provision.ErrExists, 90: provision.ErrExists,
 		55: provision.ErrState,
 		68: provision.ErrBusy, 87: provision.ErrBusy,
-		3: errors.ErrUnsupported, 84: errors.ErrUnsupported,
+		3: errors.ErrUnsupported, 74: errors.ErrUnsupported, 84: errors.ErrUnsupported,
 		45: fs.ErrPermission, 88: fs.ErrPermission, 29: fs.ErrPermission,
+		86: nil, 97: nil, 112: nil, // of the guest agent, which is not the hypervisor
 		1: nil, 8: nil, 9: nil, 27: nil, 38: nil, 39: nil, 49: nil, 62: nil, 0: nil, 9999: nil,
 	} {
 		native := libvirt.Error{Code: code, Message: "what libvirt said"}
@@ -50,7 +51,7 @@ func TestClassifyCodes(t *testing.T) {
 			require.ErrorContains(t, err, fmt.Sprintf("libvirt error %d:", code))
 		}
 	}
-	require.Len(t, codes, 13, "a code that this table does not test")
+	require.Len(t, codes, 14, "a code that this table does not test")
 }
 
 // Every way in which a daemon goes away is the same to a caller.
@@ -60,6 +61,9 @@ func TestLost(t *testing.T) {
 		&net.OpError{Op: "read", Net: "unix", Err: os.NewSyscallError("read", syscall.ECONNRESET)},
 		&net.OpError{Op: "write", Net: "unix", Err: os.NewSyscallError("write", syscall.EPIPE)},
 		fmt.Errorf("libvirtd sent a packet of 3 bytes: %w", io.ErrUnexpectedEOF),
+		&net.OpError{Op: "write", Net: "tcp", Err: os.NewSyscallError("write", syscall.ETIMEDOUT)},
+		&net.OpError{Op: "read", Net: "tcp", Err: syscall.EHOSTUNREACH}, syscall.ENETUNREACH,
+		&net.OpError{Op: "remote error", Err: errors.New("tls: bad record MAC")},
 	} {
 		require.True(t, lost(err), "%v", err)
 		have := classify(fmt.Errorf("at work: %w", err))
@@ -70,7 +74,8 @@ func TestLost(t *testing.T) {
 	}
 	for _, err := range []error{
 		nil, errors.New("other"), libvirt.Error{Code: 42}, context.Canceled, context.DeadlineExceeded, fs.ErrNotExist, syscall.ENOENT,
-		provision.ErrUnavailable, errClosed, libvirt.ErrUnsupported,
+		provision.ErrUnavailable, errClosed, libvirt.ErrUnsupported, &net.OpError{Op: "dial", Net: "unix", Err: syscall.ENOENT},
+		fmt.Errorf("%w: %w", fs.ErrPermission, io.EOF),
 	} {
 		require.False(t, lost(err), "%v", err)
 	}
@@ -116,4 +121,17 @@ func TestEnded(t *testing.T) {
 			}
 		}
 	}
+}
+
+// A daemon that asks for a login that this client has not says so in one of four
+// ways; anything else keeps its meaning.
+func TestGreetingError(t *testing.T) {
+	for _, code := range []uint32{39, 45, 79, 94} {
+		err := greetingError(libvirt.Error{Code: code, Message: "authentication required"})
+		require.ErrorIs(t, err, fs.ErrPermission)
+		require.ErrorContains(t, err, "SASL")
+		require.True(t, answered(err))
+	}
+	require.ErrorIs(t, greetingError(io.EOF), provision.ErrUnavailable)
+	require.NotErrorIs(t, greetingError(libvirt.Error{Code: 1}), fs.ErrPermission)
 }

@@ -8,7 +8,6 @@ import (
 	"errors"
 	"fmt"
 	"io"
-	"path"
 	"strings"
 
 	"github.com/digitalocean/go-libvirt"
@@ -31,7 +30,7 @@ func manifestName(image string) string        { return imagePrefix + image + man
 
 // Images implements [provision.Imager].
 func (b *Backend) Images(ctx context.Context) ([]provision.Image, error) {
-	p, err := b.pool(ctx)
+	p, err := b.filePool(ctx)
 	if err != nil {
 		return nil, err
 	}
@@ -58,18 +57,27 @@ func (b *Backend) Images(ctx context.Context) ([]provision.Image, error) {
 
 // image returns one image, or ErrNotFound.
 func (b *Backend) image(ctx context.Context, p *pool, name string) (provision.Image, error) {
-	v, err := b.byName(ctx, p, manifestName(name))
+	v, err := b.byName(ctx, p.ofFiles(), manifestName(name))
 	if err == nil {
 		var img provision.Image
-		img, err = b.manifest(ctx, v)
-		if err == nil {
-			return img, nil
+		if img, err = b.manifest(ctx, v); err == nil {
+			return img, b.hasContent(ctx, p, &img)
 		}
 	}
 	if errors.Is(err, provision.ErrNotFound) {
 		return provision.Image{}, fmt.Errorf("image %q: %w", name, provision.ErrNotFound)
 	}
 	return provision.Image{}, err
+}
+
+// hasContent looks for the content of an image, which somebody may have removed.
+func (b *Backend) hasContent(ctx context.Context, p *pool, img *provision.Image) error {
+	name := contentName(img.Name, img.Format)
+	_, err := b.byName(ctx, p.ofFiles(), name)
+	if errors.Is(err, provision.ErrNotFound) {
+		return fmt.Errorf("image %q: its volume %s is gone from the pool; remove the image and import it again: %w", img.Name, name, err)
+	}
+	return err
 }
 
 // manifest reads what the import of an image recorded. An empty one was not
@@ -104,7 +112,7 @@ func (b *Backend) ImportImage(ctx context.Context, n *provision.NewImage, r io.R
 	if err != nil {
 		return provision.Image{}, err
 	}
-	p, err := b.pool(ctx)
+	p, err := b.filePool(ctx)
 	if err != nil {
 		return provision.Image{}, err
 	}
@@ -120,7 +128,11 @@ func (b *Backend) ImportImage(ctx context.Context, n *provision.NewImage, r io.R
 		if err != nil {
 			return err
 		}
-		return b.upload(ctx, ref, body, n.Size)
+		kept := &endsKept{r: body}
+		if err := b.upload(ctx, ref, kept, n.Size); err != nil {
+			return b.spaceless(ctx, p, uint64(n.Size), err)
+		}
+		return b.arrived(ctx, p, ref, kept.ends)
 	})
 	if err != nil {
 		return provision.Image{}, err
@@ -138,12 +150,15 @@ func (b *Backend) ImportImage(ctx context.Context, n *provision.NewImage, r io.R
 // RemoveImage implements [provision.Imager]: the manifest goes first, so that a
 // half-removed image is none.
 func (b *Backend) RemoveImage(ctx context.Context, name string) error {
-	p, err := b.pool(ctx)
+	p, err := b.filePool(ctx)
 	if err != nil {
 		return err
 	}
 	vols, err := b.volumes(ctx, p, imagePrefix+name+".")
 	if err != nil {
+		return err
+	}
+	if err := b.imageUnused(ctx, p, name, vols); err != nil {
 		return err
 	}
 	for _, want := range []string{manifestName(name), contentName(name, "qcow2"), contentName(name, "raw")} {
@@ -160,5 +175,14 @@ func (b *Backend) RemoveImage(ctx context.Context, name string) error {
 }
 
 func (p *pool) imagePath(img *provision.Image) string {
-	return path.Join(p.dir, contentName(img.Name, img.Format))
+	return p.ofFiles().path(contentName(img.Name, img.Format))
+}
+
+// filePool is the pool that images are in.
+func (b *Backend) filePool(ctx context.Context) (*pool, error) {
+	p, err := b.pool(ctx)
+	if err != nil {
+		return nil, err
+	}
+	return p.ofFiles(), nil
 }

@@ -5,6 +5,8 @@ import (
 	"errors"
 	"fmt"
 	"path"
+	"strconv"
+	"strings"
 
 	"github.com/digitalocean/go-libvirt"
 
@@ -16,9 +18,9 @@ import (
 // configuration, in which our record is; state and disk sizes are live.
 func (b *Backend) Inspect(ctx context.Context, ref provision.Ref) (provision.Found, error) {
 	var f provision.Found
-	err := b.read(ctx, func(l *libvirt.Libvirt) error {
-		d, err := lookup(l, ref)
-		if err != nil {
+	var d libvirt.Domain
+	err := b.read(ctx, func(l *libvirt.Libvirt) (err error) {
+		if d, err = lookup(l, ref); err != nil {
 			return err
 		}
 		state, reason, err := l.DomainGetState(d, 0)
@@ -29,12 +31,56 @@ func (b *Backend) Inspect(ctx context.Context, ref provision.Ref) (provision.Fou
 		if err != nil && !hasCode(err, libvirt.ErrOperationInvalid) { // transient domains have none
 			return err
 		}
-		f, err = configuration(l, d)
+		if f, err = configuration(l, d); err != nil {
+			return err
+		}
 		f.Status.State, f.Status.Reason = stateOf(state, reason)
 		f.Status.Autostart = auto != 0
+		filters, err := b.readFiltersOf(l, &f.Status)
+		filters.confirm(&f.Status)
 		return err
 	})
+	if err != nil {
+		return f, err
+	}
+	off := !hasGroup(f.Status.State)
+	if !off {
+		// It may have gone off meanwhile.
+		off, err = b.readLive(ctx, d, &f.Status, f.Record != nil)
+	}
+	if off {
+		weigh(f.Status.Limits, b.scale)
+	}
 	return f, err
+}
+
+// scale returns the scale of weights in definitions, or why it is not known: a read
+// makes no trial.
+func (b *Backend) scale() (weights, string) {
+	if w := b.known().weights; w != weightsUnknown {
+		return w, ""
+	}
+	if err, known := b.trials.verdict(provision.FeatureCPULimit); known && err != nil {
+		return weightsUnknown, err.Error()
+	}
+	return weightsUnknown, "which scale this host's weights have is not known until a guest with a limit of its processors is planned or runs"
+}
+
+// weigh translates the weights that were read from definitions.
+func weigh(list []provision.Limit, scale func() (weights, string)) {
+	for i, l := range list {
+		raw, ok := strings.CutPrefix(l.Have, rawShares)
+		if !ok {
+			continue
+		}
+		n, _ := strconv.ParseUint(raw, 10, 63)
+		list[i].Have = ""
+		if w, why := scale(); w == weightsUnknown {
+			list[i].Enforcement, list[i].Reason = provision.NotEnforced, why
+		} else {
+			list[i].Have = strconv.Itoa(w.weight(n))
+		}
+	}
 }
 
 func lookup(l *libvirt.Libvirt, ref provision.Ref) (libvirt.Domain, error) {
@@ -71,6 +117,11 @@ func configuration(l *libvirt.Libvirt, d libvirt.Domain) (provision.Found, error
 		return provision.Found{}, err
 	}
 	f := found(inv)
+	t, err := parseTuned(text)
+	if err != nil {
+		return provision.Found{}, err
+	}
+	f.Status.Limits = append(f.Status.Limits, t.limits(weightsUnknown)...)
 	for i := range f.Status.Disks {
 		size, err := sizeOf(l, f.Status.Disks[i].Source)
 		if err != nil {
@@ -86,13 +137,17 @@ func found(inv *domainxml.Inventory) provision.Found {
 	st := provision.Status{Name: inv.Name, ID: provision.ID(inv.UUID), CPUs: inv.CPUs, Memory: provision.Bytes(inv.Memory)}
 	for _, d := range inv.Disks {
 		if path.Base(d.Source) != seedName(st.ID) {
-			st.Disks = append(st.Disks, provision.DiskStatus{Target: d.Target, Source: d.Source})
+			st.Disks = append(st.Disks, provision.DiskStatus{Target: d.Target, Source: d.Source, Serial: d.Serial})
 		}
 	}
-	for _, n := range inv.NICs {
-		nic := provision.NICStatus{Bridge: n.Source, VLAN: n.VLAN, Device: n.Device}
+	_, ours := inv.Metadata[namespace]
+	for i, n := range inv.NICs {
+		nic := provision.NICStatus{Bridge: n.Source, VLAN: n.VLAN, Device: n.Device, MTU: n.MTU, Isolated: n.Isolated}
 		nic.MAC, _ = provision.ParseMAC(n.MAC) // zero where a foreign guest has none
 		st.NICs = append(st.NICs, nic)
+		if ours {
+			st.Limits = append(st.Limits, antiSpoof(i, n))
+		}
 	}
 	f := provision.Found{Status: st}
 	if text, ok := inv.Metadata[namespace]; ok {

@@ -112,19 +112,6 @@ func TestIDs(t *testing.T) {
 	}
 }
 
-func TestParam(t *testing.T) {
-	list := []libvirt.TypedParam{
-		{Field: "state.state", Value: *libvirt.NewTypedParamValueInt(5)},
-		{Field: "state.reason", Value: *libvirt.NewTypedParamValueInt(3)},
-		{Field: "text", Value: *libvirt.NewTypedParamValueString("5")},
-	}
-	require.Equal(t, int32(5), param(list, "state.state"))
-	require.Equal(t, int32(3), param(list, "state.reason"))
-	require.Zero(t, param(list, "text"))
-	require.Zero(t, param(list, "state"))
-	require.Zero(t, param(nil, "state.state"))
-}
-
 func TestImpact(t *testing.T) {
 	b := New(nil)
 	for path, want := range map[string]provision.Impact{

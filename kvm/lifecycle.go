@@ -30,12 +30,18 @@ func (b *Backend) change(ctx context.Context, id provision.ID, f func(*libvirt.L
 		return err
 	}
 	defer b.cache.drop(d.UUID)
-	return b.write(ctx, func(l *libvirt.Libvirt) error { return f(l, d) })
+	defer b.silent.drop(d.UUID)
+	return b.job(ctx, id, func(l *libvirt.Libvirt) error { return f(l, d) })
 }
 
 // reached turns a refusal into success where the guest is already as wanted:
 // libvirt has one code for all that does not fit a state.
 func (b *Backend) reached(ctx context.Context, id provision.ID, err error, ok func(provision.State) bool) error {
+	err = b.settleDomain(ctx, id, err, func(l *libvirt.Libvirt, d libvirt.Domain) (bool, error) {
+		state, reason, err := l.DomainGetState(d, 0)
+		st, _ := stateOf(state, reason)
+		return err == nil && ok(st), err
+	})
 	if !errors.Is(err, provision.ErrState) {
 		return err
 	}
@@ -48,10 +54,19 @@ func (b *Backend) reached(ctx context.Context, id provision.ID, err error, ok fu
 
 // Start implements [provision.Backend].
 func (b *Backend) Start(ctx context.Context, id provision.ID) error {
+	if err := b.ensureGuestFilters(ctx, id); err != nil {
+		return err
+	}
+	if err := b.admitStart(ctx, id); err != nil {
+		return err
+	}
 	err := b.change(ctx, id, func(l *libvirt.Libvirt, d libvirt.Domain) error {
 		_, err := l.DomainCreateWithFlags(d, 0)
 		return err
 	})
+	if err != nil && !errors.Is(err, provision.ErrState) {
+		err = b.explainStart(ctx, id, err)
+	}
 	return b.reached(ctx, id, err, func(s provision.State) bool { return s == provision.StateRunning })
 }
 
@@ -69,12 +84,24 @@ func (b *Backend) Stop(ctx context.Context, id provision.ID, how provision.StopM
 
 // Pause implements [provision.Pauser].
 func (b *Backend) Pause(ctx context.Context, id provision.ID) error {
-	return b.change(ctx, id, func(l *libvirt.Libvirt, d libvirt.Domain) error { return l.DomainSuspend(d) })
+	err := b.change(ctx, id, func(l *libvirt.Libvirt, d libvirt.Domain) error { return l.DomainSuspend(d) })
+	return b.reached(ctx, id, err, func(s provision.State) bool { return s == provision.StatePaused })
 }
 
-// Resume implements [provision.Pauser].
+// Resume implements [provision.Pauser]. A guest that has suspended itself to
+// memory is woken.
 func (b *Backend) Resume(ctx context.Context, id provision.ID) error {
-	err := b.change(ctx, id, func(l *libvirt.Libvirt, d libvirt.Domain) error { return l.DomainResume(d) })
+	err := b.change(ctx, id, func(l *libvirt.Libvirt, d libvirt.Domain) error {
+		err := l.DomainResume(d)
+		if !hasCode(err, libvirt.ErrOperationInvalid) {
+			return err
+		}
+		state, _, serr := l.DomainGetState(d, 0)
+		if serr == nil && libvirt.DomainState(state) == libvirt.DomainPmsuspended {
+			return l.DomainPmWakeup(d, 0)
+		}
+		return err
+	})
 	return b.reached(ctx, id, err, func(s provision.State) bool { return s == provision.StateRunning })
 }
 
@@ -85,7 +112,11 @@ func (b *Backend) SetAutostart(ctx context.Context, id provision.ID, on bool) er
 	if on {
 		flag = 1
 	}
-	return b.change(ctx, id, func(l *libvirt.Libvirt, d libvirt.Domain) error { return l.DomainSetAutostart(d, flag) })
+	err := b.change(ctx, id, func(l *libvirt.Libvirt, d libvirt.Domain) error { return l.DomainSetAutostart(d, flag) })
+	return b.settleDomain(ctx, id, err, func(l *libvirt.Libvirt, d libvirt.Domain) (bool, error) {
+		have, err := l.DomainGetAutostart(d)
+		return have == flag, err
+	})
 }
 
 // SetRecord implements [provision.Backend]. A running domain has two
@@ -101,7 +132,7 @@ func (b *Backend) SetRecord(ctx context.Context, id provision.ID, r provision.Re
 		return l.DomainSetMetadata(d, int32(libvirt.DomainMetadataElement), libvirt.OptString{text},
 			libvirt.OptString{m.Prefix}, libvirt.OptString{m.Namespace}, impact)
 	}
-	return b.change(ctx, id, func(l *libvirt.Libvirt, d libvirt.Domain) error {
+	err = b.change(ctx, id, func(l *libvirt.Libvirt, d libvirt.Domain) error {
 		active, err := l.DomainIsActive(d)
 		if err == nil && active != 0 {
 			err = set(l, d, libvirt.DomainAffectLive|libvirt.DomainAffectConfig)
@@ -115,4 +146,5 @@ func (b *Backend) SetRecord(ctx context.Context, id provision.ID, r provision.Re
 		}
 		return set(l, d, libvirt.DomainAffectConfig)
 	})
+	return b.settle(ctx, err, defined(id, r))
 }

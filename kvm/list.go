@@ -3,6 +3,8 @@ package kvm
 import (
 	"context"
 	"errors"
+	"slices"
+	"strings"
 	"sync"
 	"sync/atomic"
 
@@ -25,6 +27,13 @@ func (b *Backend) List(ctx context.Context) ([]provision.Found, error) {
 	if err != nil {
 		return nil, err
 	}
+	var filters *filterState
+	if err := b.read(ctx, func(l *libvirt.Libvirt) (err error) {
+		filters, err = b.readFilters(l)
+		return err
+	}); err != nil {
+		return nil, err
+	}
 	defer b.cache.prune(all)
 	list := make([]*provision.Found, len(all))
 	var next atomic.Int64
@@ -45,6 +54,7 @@ func (b *Backend) List(ctx context.Context) ([]provision.Found, error) {
 					}
 					f.Status.State, f.Status.Reason = stateOf(d.state, d.reason)
 					f.Status.Autostart = auto[d.dom.UUID]
+					filters.confirm(&f.Status)
 					list[cur] = &f
 				}
 				return nil
@@ -56,12 +66,37 @@ func (b *Backend) List(ctx context.Context) ([]provision.Found, error) {
 		return nil, err
 	}
 	var out []provision.Found
+	b.learnScale(ctx, list)
 	for _, f := range list {
 		if f != nil {
+			weigh(f.Status.Limits, b.scale)
 			out = append(out, *f)
 		}
 	}
+	b.addLeases(ctx, out)
 	return out, nil
+}
+
+// learnScale asks a running guest for the scale of weights, if some guest of the
+// list has one and the scale is not known yet.
+func (b *Backend) learnScale(ctx context.Context, list []*provision.Found) {
+	weighs := func(f *provision.Found) bool {
+		return f != nil && slices.ContainsFunc(f.Status.Limits, func(l provision.Limit) bool { return strings.HasPrefix(l.Have, rawShares) })
+	}
+	on := slices.IndexFunc(list, func(f *provision.Found) bool { return f != nil && running(&f.Status) })
+	if on < 0 || b.known().weights != weightsUnknown || !slices.ContainsFunc(list, weighs) {
+		return
+	}
+	d, err := domainOf(list[on].Status.ID)
+	if err == nil {
+		err = b.read(ctx, func(l *libvirt.Libvirt) error {
+			_, err := b.scheduler(l, d)
+			return err
+		})
+	}
+	if err != nil {
+		b.opts.Logger.DebugContext(ctx, "the scale of weights cannot be read", "guest", list[on].Status.Name, "err", err)
+	}
 }
 
 func (b *Backend) cachedConfiguration(l *libvirt.Libvirt, d libvirt.Domain) (provision.Found, error) {
@@ -81,16 +116,28 @@ type domainState struct {
 	state, reason int32
 }
 
-// states makes the bulk calls.
+// states makes the bulk calls. Trials are no guests.
 func (b *Backend) states(ctx context.Context) (all []domainState, auto map[libvirt.UUID]bool, err error) {
 	err = b.read(ctx, func(l *libvirt.Libvirt) error {
-		stats, err := l.ConnectGetAllDomainStats(nil, uint32(libvirt.DomainStatsState), 0)
+		all = nil
+		err := allStats(l, nil, libvirt.DomainStatsState, 0, func(d libvirt.Domain, stats []stat) {
+			if isTrial(d) {
+				return
+			}
+			s := domainState{dom: d}
+			s.dom.Name = strings.Clone(d.Name)
+			for _, p := range stats {
+				switch p.field {
+				case "state.state":
+					s.state = int32(p.num)
+				case "state.reason":
+					s.reason = int32(p.num)
+				}
+			}
+			all = append(all, s)
+		})
 		if err != nil {
 			return err
-		}
-		all = make([]domainState, len(stats))
-		for i, s := range stats {
-			all[i] = domainState{dom: s.Dom, state: param(s.Params, "state.state"), reason: param(s.Params, "state.reason")}
 		}
 		started, _, err := l.ConnectListAllDomains(1, libvirt.ConnectListDomainsAutostart)
 		auto = make(map[libvirt.UUID]bool, len(started))
@@ -100,14 +147,4 @@ func (b *Backend) states(ctx context.Context) (all []domainState, auto map[libvi
 		return err
 	})
 	return all, auto, err
-}
-
-func param(list []libvirt.TypedParam, name string) int32 {
-	for _, p := range list {
-		if p.Field == name {
-			v, _ := p.Value.I.(int32)
-			return v
-		}
-	}
-	return 0
 }

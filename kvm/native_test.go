@@ -31,6 +31,8 @@ func TestNativeValid(t *testing.T) {
 	for _, n := range []*Native{
 		{},
 		{Machine: "q35"}, {Machine: "pc-q35-7.2"}, {Machine: "pc-q35-rhel9.4.0"}, {Machine: "pc-q35-" + strings.Repeat("1", 40)},
+		{CPUModel: "host-passthrough"}, {CPUModel: "Skylake-Server-noTSX-IBRS"}, {CPUModel: "EPYC-v4"}, {CPUModel: "486"},
+		{Firmware: FirmwareBIOS}, {Firmware: FirmwareUEFI}, {Firmware: FirmwareUEFISecure},
 		{Kernel: &Kernel{Image: "/boot/vmlinuz"}},
 		{Kernel: &Kernel{Image: "/boot/vmlinuz-6.1.0-18_cloud+x@1", Initrd: "/boot/initrd.img", Cmdline: "console=ttyS0 \"a b\" ~"}},
 		{Kernel: &Kernel{Image: "/a", Cmdline: strings.Repeat("a", 2000)}},
@@ -52,6 +54,10 @@ func TestNativeInvalid(t *testing.T) {
 		"line in machine":    {Native{Machine: "q35\n"}, []string{"machine"}},
 		"empty version":      {Native{Machine: "pc-q35-"}, []string{"machine"}},
 		"long version":       {Native{Machine: "pc-q35-" + strings.Repeat("1", 41)}, []string{"machine"}},
+		"flag in model":      {Native{CPUModel: "EPYC,+svm"}, []string{"cpuModel"}},
+		"line in model":      {Native{CPUModel: "EPYC\n"}, []string{"cpuModel"}},
+		"long model":         {Native{CPUModel: strings.Repeat("a", 64)}, []string{"cpuModel"}},
+		"other firmware":     {Native{Firmware: "efi"}, []string{"firmware"}},
 		"no kernel":          {Native{Kernel: &Kernel{}}, []string{"kernel.image"}},
 		"relative kernel":    {Native{Kernel: &Kernel{Image: "boot/vmlinuz"}}, []string{"kernel.image"}},
 		"dots in kernel":     {Native{Kernel: &Kernel{Image: "/boot/../etc/shadow"}}, []string{"kernel.image"}},
@@ -93,10 +99,15 @@ func TestNativeInSpec(t *testing.T) {
 
 func TestNativeApply(t *testing.T) {
 	g := domainxml.Guest{Name: "web1"}
-	(*Native)(nil).apply(&g)
-	(&Native{}).apply(&g)
+	(*Native)(nil).apply(&g, "/n")
+	(&Native{}).apply(&g, "/n")
 	require.Equal(t, domainxml.Guest{Name: "web1"}, g)
-	(&Native{Machine: "q35", Kernel: &Kernel{"/i", "/r", "c"}}).apply(&g)
+	(&Native{Firmware: FirmwareBIOS}).apply(&g, "/n")
+	require.Nil(t, g.Firmware)
+	(&Native{Firmware: FirmwareUEFISecure, CPUModel: "maximum"}).apply(&g, "/n")
+	require.Equal(t, domainxml.Guest{Name: "web1", CPU: domainxml.CPU{Model: "maximum"}, Firmware: &domainxml.Firmware{NVRAM: "/n", SecureBoot: true}}, g)
+	g = domainxml.Guest{Name: "web1"}
+	(&Native{Machine: "q35", Kernel: &Kernel{"/i", "/r", "c"}}).apply(&g, "/n")
 	require.Equal(t, domainxml.Guest{Name: "web1", Machine: "q35", Kernel: &domainxml.Kernel{Image: "/i", Initrd: "/r", Cmdline: "c"}}, g)
 }
 

@@ -1,6 +1,7 @@
 package kvm
 
 import (
+	"bytes"
 	"encoding/binary"
 	"fmt"
 	"math"
@@ -24,12 +25,29 @@ const (
 	featuresKnown  = 1<<5 - 1
 )
 
+// otherMagics are the beginnings by which libvirt and QEMU recognise formats that
+// are not taken here. libvirt probes the files of a pool, and a copy goes by what it
+// has found; these formats can name files of the host.
+var otherMagics = []struct {
+	at           int
+	text, format string
+}{
+	{0, "KDMV", "vmdk"}, {0, "COWD", "vmdk"}, {0, "# Disk Descriptor", "vmdk"}, {0, "conectix", "vpc"}, {0, "vhdxfile", "vhdx"},
+	{0, "QED\x00", "qed"}, {0, "OOOM", "cow"}, {0, "LUKS\xba\xbe", "luks"}, {0, "WithoutFreeSpace", "parallels"},
+	{0, "WithouFreSpacExt", "parallels"}, {0, "Bochs Virtual HD Image", "bochs"}, {64, "\x7f\x10\xda\xbe", "vdi"},
+}
+
 // capacityOf returns the size of the disk that an image holds.
 func capacityOf(format string, head []byte, size int64) (int64, error) {
 	isQcow2 := len(head) >= 4 && string(head[:4]) == qcow2Magic
 	if format == "raw" {
 		if isQcow2 {
 			return 0, bad("states raw, but the image is qcow2")
+		}
+		for _, m := range otherMagics {
+			if len(head) >= m.at && bytes.HasPrefix(head[m.at:], []byte(m.text)) {
+				return 0, bad(fmt.Sprintf("states raw, but the image begins as one of the format %s does, for which others would take it; convert it with qemu-img convert -O qcow2", m.format))
+			}
 		}
 		if size <= 0 || size%512 != 0 {
 			return 0, bad(fmt.Sprintf("states raw, but %d bytes are not a whole number of sectors of 512", size))

@@ -3,7 +3,6 @@ package kvm
 import (
 	"fmt"
 	"net/netip"
-	"strings"
 
 	"github.com/guestforge/provision"
 	"github.com/guestforge/provision/domainxml"
@@ -21,6 +20,7 @@ const (
 func rootName(id provision.ID) string    { return string(id) + ".root.qcow2" }
 func seedName(id provision.ID) string    { return string(id) + ".seed.img" }
 func consoleName(id provision.ID) string { return string(id) + ".console.log" }
+func nvramName(id provision.ID) string   { return string(id) + ".nvram.fd" }
 
 // domain describes the domain of a new guest.
 func (b *Backend) domain(g *provision.NewGuest, p *pool, emulated bool) domainxml.Guest {
@@ -29,33 +29,21 @@ func (b *Backend) domain(g *provision.NewGuest, p *pool, emulated bool) domainxm
 		Name:       s.Name,
 		UUID:       string(g.ID),
 		Emulated:   emulated,
-		CPUs:       s.CPU.Count,
-		Memory:     uint64(s.Memory.Size),
-		ConsoleLog: p.path(consoleName(g.ID)),
+		ConsoleLog: p.ofFiles().path(consoleName(g.ID)),
+		Agent:      true,
 		Metadata:   []domainxml.Metadata{metadata(g.Record)},
+		Disks:      disks(g, p),
+		NICs:       b.nics(g),
 	}
-	if s.Image != "" {
-		d.Disks = append(d.Disks, domainxml.Disk{Path: p.path(rootName(g.ID)), Format: diskFormat, Serial: "root"})
-	}
-	d.Disks = append(d.Disks, domainxml.Disk{Path: p.path(seedName(g.ID)), Format: "raw", Serial: "seed", ReadOnly: true})
-	for i, n := range s.NICs {
-		d.NICs = append(d.NICs, domainxml.NIC{Bridge: n.Bridge, MAC: n.MAC.String(), Device: tapName(g.ID, i)})
-	}
+	limits(&d, s, b.known())
 	if n, ok := s.Native.(*Native); ok {
-		n.apply(&d)
+		n.apply(&d, p.ofFiles().path(nvramName(g.ID)))
 	}
 	return d
 }
 
 func metadata(r provision.Record) domainxml.Metadata {
 	return domainxml.Metadata{Namespace: namespace, Prefix: nsPrefix, Element: nsElement, Text: string(r)}
-}
-
-// tapName is the host's side of a NIC: the same at each start, so that counters
-// and rules can name it. Linux takes 15 characters; libvirt keeps "vnet" for
-// itself.
-func tapName(id provision.ID, nic int) string {
-	return fmt.Sprintf("gf%.11s%x", strings.ReplaceAll(string(id), "-", ""), nic)
 }
 
 // route is a default route in netplan's flow style. A gateway outside of the

@@ -29,15 +29,17 @@ func eachSpec(t *testing.T, f func(*testing.T, string, *provision.Spec)) {
 	}
 }
 
-var testPool = &pool{dir: "/var/lib/libvirt/images"}
+var testPool = &pool{kind: "dir", dir: "/var/lib/libvirt/images", fit: fit{cache: "none"}}
 
 const testRecord = `{"v":1,"note":"a < b & c ]]> \" '"}`
 
 func TestDomainGolden(t *testing.T) {
-	b := New(nil)
+	b := New(&Options{OpenVSwitch: []string{"ovs0"}})
+	b.know(func(h *host) { *h = host{weights: weightsV1, locks: true, huge: 2048} })
 	eachSpec(t, func(t *testing.T, name string, s *provision.Spec) {
 		g := &provision.NewGuest{ID: testID, Spec: s, Record: provision.Record(testRecord)}
-		text, err := domainxml.Build(b.domain(g, testPool, name == "plain"))
+		d := b.domain(g, testPool, name == "plain")
+		text, err := document(&d, s)
 		require.NoError(t, err)
 		golden.Check(t, "domain/"+name+".xml", string(text))
 
@@ -48,11 +50,20 @@ func TestDomainGolden(t *testing.T) {
 			Name: s.Name, ID: testID, CPUs: s.CPU.Count,
 			Memory: (s.Memory.Size + provision.KiB - 1) / provision.KiB * provision.KiB,
 		}
-		if s.Image != "" {
-			want.Disks = []provision.DiskStatus{{Target: "vda", Source: "/var/lib/libvirt/images/" + string(testID) + ".root.qcow2"}}
+		for i := range s.Disks {
+			if i > 0 || s.Image != "" || s.Disks[0].Size != 0 {
+				want.Disks = append(want.Disks, provision.DiskStatus{
+					Target: "vd" + string(rune('a'+len(want.Disks))), Serial: serial(i),
+					Source: "/var/lib/libvirt/images/" + string(testID) + "." + serial(i) + ".qcow2",
+				})
+			}
+		}
+		if name == "edits" {
+			want.Disks = append(want.Disks, provision.DiskStatus{Target: "sda", Source: "/iso/rescue.iso"})
 		}
 		for i, n := range s.NICs {
-			want.NICs = append(want.NICs, provision.NICStatus{Bridge: n.Bridge, MAC: n.MAC, Device: tapName(testID, i)})
+			want.NICs = append(want.NICs, provision.NICStatus{Bridge: n.Bridge, VLAN: n.VLAN, MAC: n.MAC, Device: tapName(testID, i), MTU: n.MTU, Isolated: n.Isolated})
+			want.Limits = append(want.Limits, antiSpoof(i, inv.NICs[i]))
 		}
 		require.Empty(t, cmp.Diff(want, have.Status, cmpopts.EquateEmpty()))
 		require.Equal(t, testRecord, string(have.Record))
@@ -70,7 +81,7 @@ func TestDomainDisks(t *testing.T) {
 	s := specs()["user"]
 	d := New(nil).domain(&provision.NewGuest{ID: testID, Spec: s}, testPool, false)
 	require.Equal(t, []domainxml.Disk{
-		{Path: "/var/lib/libvirt/images/" + rootName(testID), Format: "qcow2", Serial: "root"},
+		{Path: "/var/lib/libvirt/images/" + rootName(testID), Format: "qcow2", Serial: "root", DetectZeroes: true},
 		{Path: "/var/lib/libvirt/images/" + seedName(testID), Format: "raw", Serial: "seed", ReadOnly: true},
 	}, d.Disks)
 	require.Equal(t, "/var/lib/libvirt/images/"+consoleName(testID), d.ConsoleLog)
@@ -82,12 +93,12 @@ func TestDomainDisks(t *testing.T) {
 
 func TestNamesBeginWithID(t *testing.T) {
 	seen := map[string]bool{}
-	for _, name := range []string{rootName(testID), seedName(testID), consoleName(testID)} {
+	for _, name := range []string{rootName(testID), diskName(testPool, testID, 1), diskName(lvmPool, testID, 1), seedName(testID), consoleName(testID), nvramName(testID)} {
 		require.True(t, strings.HasPrefix(name, string(testID)+"."), "deleteVolumes would leave %s", name)
 		require.NotContains(t, name, "/")
 		seen[name] = true
 	}
-	require.Len(t, seen, 3)
+	require.Len(t, seen, 6)
 }
 
 func TestTapNames(t *testing.T) {
@@ -111,6 +122,7 @@ func TestVolumeGolden(t *testing.T) {
 		"empty":   {name: consoleName(testID), format: "raw"},
 		"seed":    {name: seedName(testID), format: "raw", size: 1 << 20},
 		"overlay": {name: rootName(testID), format: "qcow2", size: 20 << 30, backing: &backing{path: "/pool/image-debian-12.qcow2", format: "qcow2"}},
+		"lvm":     {name: diskName(lvmPool, testID, 0), size: 20 << 30, whole: true},
 		"on-raw":  {name: rootName(testID), format: "qcow2", size: 1<<63 - 512, backing: &backing{path: `/a "b" <c> & 'd'`, format: "raw"}},
 	} {
 		text, err := v.xml()

@@ -91,16 +91,21 @@ func userData(s *provision.Spec) []byte {
 	return s.UserData
 }
 
-// vendorData carries Spec.Access beside the caller's user data, which has
+// vendorData carries Spec.Access, and the domain of a host name, beside the caller's user data, which has
 // precedence over it. JSON is YAML. To cloud-init 22, keys of null are a crash;
 // "passwd" is nothing for a user that the image has, unlike "hashed_passwd"; and
-// "password" is a plain one, whenever its hash is none of the older kinds.
+// "password" is a plain one, whenever its hash is none of the older kinds. Of a host name
+// with dots the kernel gets the first part alone, and /etc/hosts must know the rest, or
+// nobody in the guest does.
 func vendorData(s *provision.Spec) []byte {
 	a := s.Access
-	if a.User == "" && a.PasswordHash == "" && len(a.AuthorizedKeys) == 0 {
+	config, user := map[string]any{}, map[string]any{}
+	if strings.Contains(s.Hostname, ".") {
+		config["manage_etc_hosts"] = "localhost"
+	}
+	if a.User == "" && a.PasswordHash == "" && len(a.AuthorizedKeys) == 0 && len(config) == 0 {
 		return nil
 	}
-	config, user := map[string]any{}, map[string]any{}
 	if a.PasswordHash != "" {
 		user["hashed_passwd"], user["lock_passwd"] = a.PasswordHash, false
 	}
@@ -150,6 +155,9 @@ func networkConfig(s *provision.Spec) []byte {
 			b.WriteString("    dhcp4: true\n")
 		} else {
 			fmt.Fprintf(&b, "    addresses: [%s]\n", quoted(n.Addresses))
+		}
+		if n.MTU != 0 {
+			fmt.Fprintf(&b, "    mtu: %d\n", n.MTU)
 		}
 		if len(n.Gateways) > 0 {
 			b.WriteString("    routes:\n")

@@ -21,6 +21,7 @@ type netplan struct {
 		Match       struct{ Macaddress string }
 		DHCP4       bool `yaml:"dhcp4"`
 		Addresses   []string
+		MTU         int `yaml:"mtu"`
 		Routes      []netplanRoute
 		Nameservers struct{ Addresses, Search []string }
 	}
@@ -68,6 +69,7 @@ func TestNetworkConfigIsYAML(t *testing.T) {
 			n := s.NICs[i]
 			require.Equal(t, texts(n.Addresses), e.Addresses)
 			require.Equal(t, addressed == 0, e.DHCP4)
+			require.Equal(t, n.MTU, e.MTU)
 			require.Empty(t, cmp.Diff(texts(s.DNS.Servers), e.Nameservers.Addresses, cmpopts.EquateEmpty()))
 			require.Empty(t, cmp.Diff(s.DNS.Search, e.Nameservers.Search, cmpopts.EquateEmpty()))
 			require.Len(t, e.Routes, len(n.Gateways))
@@ -137,6 +139,7 @@ type cloudConfig struct {
 	Users       []account
 	User        *account
 	Keys        []string `yaml:"ssh_authorized_keys"`
+	Hosts       string   `yaml:"manage_etc_hosts"`
 	DisableRoot *bool    `yaml:"disable_root"`
 }
 
@@ -144,7 +147,8 @@ func TestVendorDataIsYAML(t *testing.T) {
 	eachSpec(t, func(t *testing.T, _ string, s *provision.Spec) {
 		a := s.Access
 		text := vendorData(s)
-		if a.User == "" && a.PasswordHash == "" && len(a.AuthorizedKeys) == 0 {
+		dotted := strings.Contains(s.Hostname, ".")
+		if a.User == "" && a.PasswordHash == "" && len(a.AuthorizedKeys) == 0 && !dotted {
 			require.Empty(t, text)
 			return
 		}
@@ -152,6 +156,7 @@ func TestVendorDataIsYAML(t *testing.T) {
 		require.NotContains(t, string(text), "null", "cloud-init 22 crashes on keys of null")
 		var have cloudConfig
 		decode(t, text, &have)
+		require.Equal(t, dotted, have.Hosts == "localhost", "hostname -f knows the domain")
 		keys := have.Keys
 		if a.User != "" {
 			require.Len(t, have.Users, 1)

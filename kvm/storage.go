@@ -6,7 +6,6 @@ import (
 	"errors"
 	"fmt"
 	"io"
-	"path"
 	"strings"
 	"time"
 
@@ -17,62 +16,16 @@ import (
 	"github.com/guestforge/provision/internal/ctxerr"
 )
 
-// pool is the storage pool that images and disks are in.
-type pool struct {
-	ref libvirt.StoragePool
-	dir string // as libvirtd sees it
-}
-
-func (p *pool) path(volume string) string { return path.Join(p.dir, volume) }
-
-// pool finds the pool and makes sure that it can be used.
-func (b *Backend) pool(ctx context.Context) (*pool, error) {
-	var p pool
-	err := b.read(ctx, func(l *libvirt.Libvirt) (err error) {
-		p.ref, err = l.StoragePoolLookupByName(b.opts.Pool)
-		if err != nil {
-			return err
-		}
-		if active, err := l.StoragePoolIsActive(p.ref); err != nil {
-			return err
-		} else if active == 0 {
-			return errPoolOff
-		}
-		text, err := l.StoragePoolGetXMLDesc(p.ref, 0)
-		if err != nil {
-			return err
-		}
-		var doc libvirtxml.StoragePool
-		if err := doc.Unmarshal(text); err != nil {
-			return fmt.Errorf("storage pool: %w", err)
-		}
-		if doc.Type != "dir" || doc.Target == nil {
-			return fmt.Errorf("%w: the storage pool %q is of type %s; only dir is supported yet", errors.ErrUnsupported, b.opts.Pool, doc.Type)
-		}
-		p.dir = doc.Target.Path
-		return nil
-	})
-	switch {
-	case hasCode(err, libvirt.ErrNoStoragePool):
-		return nil, &provision.FieldError{Path: "Options.Pool", Value: b.opts.Pool,
-			Problem: "is not a storage pool here; make it with virsh pool-define-as NAME dir --target /var/lib/libvirt/images and pool-start"}
-	case errors.Is(err, errPoolOff):
-		return nil, &provision.FieldError{Path: "Options.Pool", Value: b.opts.Pool, Problem: "is a storage pool that is not active; virsh pool-start starts it"}
-	case err != nil:
-		return nil, err
-	}
-	return &p, nil
-}
-
-var errPoolOff = errors.New("the pool is not active")
-
 // volume describes a volume to make. Its mode is 0600: seeds and disks are
 // nobody's business but the hypervisor's.
 type volume struct {
 	name    string
-	format  string
+	format  string // empty in pools of block devices, which have none
 	size    uint64
 	backing *backing
+	// whole allocates all of it. In pools of type logical, libvirt makes of
+	// anything less a snapshot that breaks when it is full.
+	whole bool
 }
 
 type backing struct{ path, format string }
@@ -83,9 +36,14 @@ func (v volume) xml() (string, error) {
 		Capacity:   &libvirtxml.StorageVolumeSize{Unit: "bytes", Value: v.size},
 		Allocation: &libvirtxml.StorageVolumeSize{Unit: "bytes", Value: 0},
 		Target: &libvirtxml.StorageVolumeTarget{
-			Format:      &libvirtxml.StorageVolumeTargetFormat{Type: v.format},
 			Permissions: &libvirtxml.StorageVolumeTargetPermissions{Mode: "0600"},
 		},
+	}
+	if v.format != "" {
+		doc.Target.Format = &libvirtxml.StorageVolumeTargetFormat{Type: v.format}
+	}
+	if v.whole {
+		doc.Allocation.Value = v.size
 	}
 	if v.backing != nil {
 		doc.BackingStore = &libvirtxml.StorageVolumeBackingStore{
@@ -95,24 +53,60 @@ func (v volume) xml() (string, error) {
 	return doc.Marshal()
 }
 
-// createVolume makes a volume. libvirt refuses while another client has the
-// pool refreshed, with an error that has no code of its own; that passes.
+// createVolume makes a volume, and looks at its size afterwards.
 func (b *Backend) createVolume(ctx context.Context, p *pool, v volume) (ref libvirt.StorageVol, err error) {
 	text, err := v.xml()
-	for pause := 20 * time.Millisecond; err == nil; pause *= 2 {
-		err = b.write(ctx, func(l *libvirt.Libvirt) (err error) {
-			ref, err = l.StorageVolCreateXML(p.ref, text, 0)
-			return err
-		})
-		if !hasCode(err, libvirt.ErrInternalError) || pause > time.Second {
-			break
-		}
-		err = ctxerr.Sleep(ctx, pause)
-	}
 	if err != nil {
 		return ref, fmt.Errorf("volume %s: %w", v.name, err)
 	}
+	err = b.whileBusy(ctx, func() error {
+		return b.write(ctx, func(l *libvirt.Libvirt) (err error) {
+			ref, err = l.StorageVolCreateXML(p.ref, text, 0)
+			return err
+		})
+	})
+	if err == nil {
+		err = b.sized(ctx, ref, v.size, p.block())
+	}
+	if err != nil {
+		return ref, fmt.Errorf("volume %s: %w", v.name, b.spaceless(ctx, p, v.size, err))
+	}
 	return ref, nil
+}
+
+// whileBusy repeats what libvirt refuses because of what others do with the pool
+// at the time, which passes. It has no code of its own: it is an internal error,
+// as failures of qemu-img are, so that it is repeated for a short time only.
+func (b *Backend) whileBusy(ctx context.Context, f func() error) error {
+	for pause := 20 * time.Millisecond; ; pause *= 2 {
+		err := f()
+		if !hasCode(err, libvirt.ErrInternalError) || pause > 2*time.Second {
+			return err
+		}
+		if serr := ctxerr.Sleep(ctx, pause); serr != nil {
+			return fmt.Errorf("%w: %w", serr, err)
+		}
+	}
+}
+
+// refresh makes libvirt look at all files of a pool, which disturbs others: it is
+// for what cannot be had otherwise. While volumes are made or copied in the pool,
+// libvirt refuses it; that may take as long as a copy does, so that it is tried
+// for as long as the timeout.
+func (b *Backend) refresh(ctx context.Context, p *pool) error {
+	begin := time.Now()
+	for pause := 20 * time.Millisecond; ; pause = min(2*pause, time.Second) {
+		err := b.write(ctx, func(l *libvirt.Libvirt) error { return l.StoragePoolRefresh(p.ref, 0) })
+		if !hasCode(err, libvirt.ErrInternalError) {
+			return err
+		}
+		if time.Since(begin) > b.opts.Timeout {
+			return fmt.Errorf("%w: the storage pool %q could not be refreshed within %s: %w", provision.ErrBusy, p.name, b.opts.Timeout, err)
+		}
+		if serr := ctxerr.Sleep(ctx, pause); serr != nil {
+			return fmt.Errorf("%w: %w", serr, err)
+		}
+	}
 }
 
 // store makes a volume that holds data.
@@ -121,9 +115,16 @@ func (b *Backend) store(ctx context.Context, p *pool, name string, data []byte) 
 	if err != nil {
 		return err
 	}
-	return b.write(ctx, func(l *libvirt.Libvirt) error {
+	err = b.write(ctx, func(l *libvirt.Libvirt) error {
 		return l.StorageVolUpload(ref, bytes.NewReader(data), 0, uint64(len(data)), 0)
 	})
+	if err == nil {
+		err = b.arrived(ctx, p, ref, ends{size: int64(len(data)), head: data[:min(len(data), endSize)], tail: data[max(0, len(data)-endSize):]})
+	}
+	if err != nil {
+		return fmt.Errorf("volume %s: %w", name, b.spaceless(ctx, p, uint64(len(data)), err))
+	}
+	return nil
 }
 
 // volumes lists the volumes whose names begin with a prefix.
@@ -143,16 +144,19 @@ func (b *Backend) volumes(ctx context.Context, p *pool, prefix string) ([]libvir
 }
 
 // deleteVolume removes a volume; one that is gone is success. One that is still
-// being made, by a call that was given up, is waited for.
+// being made or copied, by a call that was given up, is waited for: libvirtd goes on
+// with that, and nothing can stop it.
 func (b *Backend) deleteVolume(ctx context.Context, v libvirt.StorageVol) error {
 	var err error
-	for pause := 20 * time.Millisecond; ; pause *= 2 {
+	begin := time.Now()
+	for pause := 20 * time.Millisecond; ; pause = min(2*pause, time.Second) {
 		err = b.write(ctx, func(l *libvirt.Libvirt) error { return l.StorageVolDelete(v, 0) })
-		if !errors.Is(err, provision.ErrState) || pause > 2*time.Second {
+		err = b.settle(ctx, err, volumeGone(v))
+		if !errors.Is(err, provision.ErrState) || time.Since(begin) > 10*b.opts.Timeout {
 			break
 		}
-		if err := ctxerr.Sleep(ctx, pause); err != nil {
-			return err
+		if serr := ctxerr.Sleep(ctx, pause); serr != nil {
+			return fmt.Errorf("volume %s: %w: %w", v.Name, serr, err)
 		}
 	}
 	if errors.Is(err, provision.ErrNotFound) {
@@ -171,12 +175,11 @@ func (b *Backend) deleteVolume(ctx context.Context, v libvirt.StorageVol) error 
 func (b *Backend) upload(ctx context.Context, v libvirt.StorageVol, r io.Reader, size int64) error {
 	ctx, cancel := context.WithCancelCause(ctx)
 	defer cancel(nil)
-	select {
-	case b.conns.transfers <- struct{}{}:
-		defer func() { <-b.conns.transfers }()
-	case <-ctx.Done():
-		return ended(ctx)
+	leave, err := b.conns.enterTransfer(ctx)
+	if err != nil {
+		return err
 	}
+	defer leave()
 	pr, pw := io.Pipe()
 	sent := make(chan error, 1)
 	go func() {
@@ -195,7 +198,7 @@ func (b *Backend) upload(ctx context.Context, v libvirt.StorageVol, r io.Reader,
 		cancel(fmt.Errorf("%w: libvirtd did not finish the transfer within %s", provision.ErrUnavailable, b.opts.Timeout))
 	})
 	defer last.Stop()
-	err := <-sent
+	err = <-sent
 	if rerr == nil || err != nil && errors.Is(rerr, io.ErrClosedPipe) {
 		return err
 	}
@@ -234,7 +237,8 @@ func (b *Backend) feed(ctx context.Context, cancel context.CancelCauseFunc, pw *
 // download reads a part of a volume: up to most bytes, fewer at its end.
 func (b *Backend) download(ctx context.Context, v libvirt.StorageVol, offset, most uint64) ([]byte, error) {
 	var buf bytes.Buffer
-	err := b.conns.do(ctx, b.opts.Timeout, func(l *libvirt.Libvirt) error {
+	err := b.stream(ctx, func(l *libvirt.Libvirt) error {
+		buf.Reset()
 		return l.StorageVolDownload(v, &buf, offset, most, 0)
 	})
 	return buf.Bytes(), err

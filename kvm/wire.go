@@ -17,6 +17,7 @@ const (
 	maxHeld   = 8 << 20
 	typReply  = 1
 	typStream = 3
+	statusOK  = 0 // VIR_NET_OK
 	statusGo  = 2 // VIR_NET_CONTINUE
 )
 
@@ -37,7 +38,9 @@ const (
 // It serves one call at a time.
 type wire struct {
 	net.Conn
-	ended atomic.Bool // a Read has failed: the connection is of no use
+	pack  bool         // replies with statistics: see packStats
+	ended atomic.Bool  // a Read has failed: the connection is of no use
+	sent  atomic.Int64 // bytes that went out
 
 	out     []byte // packets to pass on
 	held    []packet
@@ -49,6 +52,13 @@ type wire struct {
 type packet struct {
 	text                []byte // header included
 	typ, serial, status uint32
+}
+
+// Write counts what goes out: a call of which nothing did cannot have happened.
+func (w *wire) Write(p []byte) (int, error) {
+	n, err := w.Conn.Write(p)
+	w.sent.Add(int64(n))
+	return n, err
 }
 
 // Read passes packets on.
@@ -81,6 +91,10 @@ func (w *wire) receive() (packet, error) {
 	pkt := packet{text: make([]byte, size), typ: word(4), serial: word(5), status: word(6)}
 	copy(pkt.text, head[:])
 	_, err := io.ReadFull(w.Conn, pkt.text[headerLen:])
+	if err == nil && w.pack && pkt.typ == typReply && pkt.status == statusOK && word(1) == remoteProgram && word(3) == procAllStats {
+		pkt.text = append(pkt.text[:headerLen:headerLen], packStats(pkt.text[headerLen:])...)
+		binary.BigEndian.PutUint32(pkt.text, uint32(len(pkt.text)))
+	}
 	return pkt, err
 }
 

@@ -186,3 +186,17 @@ type faulty struct {
 }
 
 func (f faulty) Read(p []byte) (int, error) { return f.r.Read(p) }
+
+// What went out is counted, and only that: a call of which nothing did is safe
+// to repeat.
+func TestWireCountsWhatGoesOut(t *testing.T) {
+	client, server := net.Pipe()
+	w := &wire{Conn: client}
+	go func() { _, _ = io.CopyN(io.Discard, server, 3); server.Close() }()
+	n, err := w.Write([]byte("abc"))
+	require.NoError(t, err)
+	require.Equal(t, 3, n)
+	_, err = w.Write([]byte("def"))
+	require.Error(t, err)
+	require.Equal(t, int64(3), w.sent.Load())
+}

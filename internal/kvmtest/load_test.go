@@ -1,0 +1,143 @@
+//go:build linux
+
+package kvmtest_test
+
+import (
+	"bytes"
+	"context"
+	"fmt"
+	"os"
+	"runtime"
+	"runtime/debug"
+	"strconv"
+	"strings"
+	"sync"
+	"testing"
+	"time"
+
+	"github.com/stretchr/testify/assert"
+	"github.com/stretchr/testify/require"
+
+	"github.com/guestforge/provision"
+	"github.com/guestforge/provision/internal/kvmrig"
+	"github.com/guestforge/provision/internal/testrig"
+)
+
+// haltHost starts a rig with the image of a guest that only halts, so that many
+// of them can run under emulation.
+func haltHost(t *testing.T) (*testrig.Libvirt, *provision.Host) {
+	t.Helper()
+	rig, _ := testrig.Start(t)
+	h := kvmrig.Open(t, rig.URI, nil)
+	_, err := h.ImportImage(t.Context(), "halt", bytes.NewReader(kvmrig.HaltImage()), &provision.ImportOptions{Format: "raw"})
+	require.NoError(t, err)
+	return rig, h
+}
+
+// from runs n jobs on so many goroutines.
+func from(t *testing.T, goroutines, n int, job func(ctx context.Context, i int) error) {
+	t.Helper()
+	jobs := make(chan int, n)
+	for i := range n {
+		jobs <- i
+	}
+	close(jobs)
+	errs := make(chan error, n)
+	var wg sync.WaitGroup
+	for range goroutines {
+		wg.Go(func() {
+			for i := range jobs {
+				errs <- job(t.Context(), i)
+			}
+		})
+	}
+	wg.Wait()
+	for range n {
+		require.NoError(t, <-errs)
+	}
+}
+
+// TestFiftyGuests are made, started, listed and removed from eight goroutines.
+func TestFiftyGuests(t *testing.T) {
+	const goroutines, guests = 8, 50
+	rig, h := haltHost(t)
+	before := kvmrig.Leftovers(t, rig)
+	name := func(i int) string { return fmt.Sprintf("g%d", i) }
+	from(t, goroutines, guests, func(ctx context.Context, i int) error {
+		g, err := h.Create(ctx, kvmrig.HaltSpec(name(i)), nil)
+		if err != nil {
+			return err
+		}
+		return g.Start(ctx, nil)
+	})
+	running, err := rig.Guests()
+	require.NoError(t, err)
+	require.Len(t, running, guests)
+	listed := 0
+	for st, err := range h.Guests(t.Context(), nil) {
+		require.NoError(t, err)
+		require.Equal(t, provision.StateRunning, st.State, st.Name)
+		listed++
+	}
+	require.Equal(t, guests, listed)
+	from(t, goroutines, guests, func(ctx context.Context, i int) error {
+		g, err := h.Guest(ctx, name(i))
+		if err != nil {
+			return err
+		}
+		return g.Delete(ctx, &provision.DeleteOptions{Force: true})
+	})
+	require.Equal(t, before, kvmrig.Leftovers(t, rig))
+}
+
+// held is what a process holds.
+type held struct{ goroutines, descriptors, heap int }
+
+func holds(t *testing.T) held {
+	t.Helper()
+	debug.FreeOSMemory()
+	fds, err := os.ReadDir("/proc/self/fd")
+	require.NoError(t, err)
+	var m runtime.MemStats
+	runtime.ReadMemStats(&m)
+	return held{runtime.NumGoroutine(), len(fds), int(m.HeapAlloc)}
+}
+
+// resident is the memory of this process in bytes.
+func resident(t *testing.T) int {
+	t.Helper()
+	text, err := os.ReadFile("/proc/self/statm")
+	require.NoError(t, err)
+	pages, err := strconv.Atoi(strings.Fields(string(text))[1])
+	require.NoError(t, err)
+	return pages * os.Getpagesize()
+}
+
+// TestThousandLives: a thousand guests come and go, and the process is as it was
+// after the first fifty.
+func TestThousandLives(t *testing.T) {
+	const (
+		warm, lives = 50, 1000
+		idle        = 8 // connections that are kept for later come and go
+	)
+	rig, h := haltHost(t)
+	before := kvmrig.Leftovers(t, rig)
+	live := func(ctx context.Context, i int) error {
+		g, err := h.Create(ctx, kvmrig.HaltSpec(fmt.Sprintf("g%d", i)), nil)
+		if err != nil {
+			return err
+		}
+		return g.Delete(ctx, nil)
+	}
+	from(t, 4, warm, live)
+	first, size := holds(t), resident(t)
+	from(t, 4, lives, live)
+	require.EventuallyWithT(t, func(c *assert.CollectT) {
+		last := holds(t)
+		assert.LessOrEqual(c, last.goroutines, first.goroutines+2*idle)
+		assert.LessOrEqual(c, last.descriptors, first.descriptors+idle)
+		assert.Less(c, last.heap, first.heap+1<<20, "bytes of heap")
+	}, 10*time.Second, 50*time.Millisecond)
+	t.Logf("after %d and %d lives: %+v and %+v, %d and %d KiB resident", warm, warm+lives, first, holds(t), size>>10, resident(t)>>10)
+	require.Equal(t, before, kvmrig.Leftovers(t, rig))
+}

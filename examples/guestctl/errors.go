@@ -5,6 +5,7 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"io"
 	"io/fs"
 	"strings"
 
@@ -22,6 +23,9 @@ const (
 	exitUnsupported
 	exitInvalid
 	exitFindings
+	exitProgram
+	exitCapacity
+	exitUnavailable
 )
 
 const exitCodes = `  0  done
@@ -33,6 +37,9 @@ const exitCodes = `  0  done
   6  unsupported
   7  invalid
   8  drift (plan -drift) or findings (check, lint)
+  9  the program failed (exec)
+ 10  no room on this host
+ 11  hypervisor unavailable
 `
 
 // errFindings ends a verb whose answer is printed and is bad news.
@@ -53,7 +60,9 @@ func classes() []class {
 		{provision.ErrState, "state", exitState},
 		{provision.ErrBusy, "busy", exitState},
 		{provision.ErrSuspended, "suspended", exitState},
-		{provision.ErrUnavailable, "unavailable", exitFailed},
+		{provision.ErrCapacity, "capacity", exitCapacity},
+		{provision.ErrNotReady, "notReady", exitState},
+		{provision.ErrUnavailable, "unavailable", exitUnavailable},
 		{errors.ErrUnsupported, "unsupported", exitUnsupported},
 		{provision.ErrInvalid, "invalid", exitInvalid},
 		{fs.ErrPermission, "permission", exitFailed},
@@ -131,6 +140,9 @@ func (c *command) fail(ctx context.Context, err error) int {
 	if errors.Is(err, errFindings) {
 		return exitFindings
 	}
+	if errors.Is(err, errProgram) {
+		return exitProgram
+	}
 	found, ok := classify(err)
 	if !ok && ctx.Err() != nil {
 		found.kind = "canceled"
@@ -144,13 +156,9 @@ func (c *command) fail(ctx context.Context, err error) int {
 		_ = c.failJSON(found, err)
 		return found.exit
 	}
-	lines := strings.Split(err.Error(), "\n")
-	for i := range lines {
-		lines[i] = plain(lines[i])
-	}
-	_, _ = fmt.Fprintf(c.stderr, "guestctl: %s\n", strings.Join(lines, "\n"))
+	_, _ = fmt.Fprintf(c.stderr, "guestctl: %s", reported(err))
 	if isUsage {
-		_, _ = fmt.Fprintf(c.stderr, "\n%s", wrong.usage)
+		_, _ = io.WriteString(c.stderr, wrong.hint)
 	}
 	return found.exit
 }

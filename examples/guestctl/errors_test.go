@@ -40,7 +40,7 @@ func TestExitCodes(t *testing.T) {
 		{"a wrong checksum", []string{"image", "import", "new", m.file("h.raw", "x"), "-sha256", strings.Repeat("0", 64)}, exitInvalid, "invalid"},
 		{"a wrong option", []string{"-residency", "no", "list"}, exitInvalid, "invalid"},
 		{"a file that is not there", []string{"plan", "-f", filepath.Join(m.dir, "nofile")}, exitFailed, "failed"},
-		{"a broken state file", []string{"-state", m.file("i", "{"), "list"}, exitFailed, "unavailable"},
+		{"a broken state file", []string{"-state", m.file("i", "{"), "list"}, exitUnavailable, "unavailable"},
 		{"a deadline", []string{"-timeout", "1ns", "list"}, exitFailed, "canceled"},
 	} {
 		t.Run(tt.name, func(t *testing.T) {
@@ -91,6 +91,7 @@ func TestClassify(t *testing.T) {
 		kind string
 	}{
 		{errors.New("anything"), "failed"},
+		{&provision.Error{Op: "start", Err: fmt.Errorf("%w: of 1GiB none is free", provision.ErrCapacity)}, "capacity"},
 		{fmt.Errorf("%w: another: %w", provision.ErrBusy, canceled.Err()), "busy"},
 		{errors.Join(provision.ErrConflict, provision.ErrUnavailable), "conflict"},
 		{errors.Join(errors.New("cause"), fmt.Errorf("undo: %w", provision.ErrUnavailable)), "unavailable"},
@@ -101,4 +102,5 @@ func TestClassify(t *testing.T) {
 		found, _ := classify(tt.err)
 		require.Equal(t, tt.kind, found.kind, tt.err)
 	}
+	require.Equal(t, []int{10, 11}, []int{exitCapacity, exitUnavailable}, "scripts know the numbers")
 }

@@ -19,15 +19,17 @@ func (c *command) lintFix() error {
 	if err != nil {
 		return failures{{source: name, err: err, wasRead: true}}
 	}
-	fixed, err := c.lint.apply(doc)
+	fixed, failed, err := c.lint.apply(doc)
 	if err != nil {
 		return fmt.Errorf("%s: %w", name, err)
 	}
-	for _, f := range fixed {
-		if c.json {
-			break // what is left is an array
+	if !c.json { // there, what is left is an array
+		for _, f := range fixed {
+			fmt.Fprintf(c.stderr, "%s: fixed: %s [%s]\n", plain(name), plain(f.Path+": "+f.Message), f.Rule)
 		}
-		fmt.Fprintf(c.stderr, "%s: fixed: %s [%s]\n", plain(name), plain(f.Path+": "+f.Message), f.Rule)
+		for _, f := range failed {
+			fmt.Fprintf(c.stderr, "%s: not fixed: %s [%s]: %s\n", plain(name), plain(f.Path+": "+f.Message), f.Rule, plain(f.why.Error()))
+		}
 	}
 	if _, err := c.stdout.Write(doc.Bytes()); err != nil {
 		return err
@@ -40,40 +42,49 @@ func (c *command) lintFix() error {
 // maxFixes bounds how often fixes may uncover others.
 const maxFixes = 8
 
-// apply makes fixes until they change nothing more, and returns what they are of.
-func (l *lintOptions) apply(doc *domainxml.Document) (fixed []domainxml.Finding, err error) {
+// unfixed is a finding whose fix could not be made, and why.
+type unfixed struct {
+	domainxml.Finding
+	why error
+}
+
+// apply makes fixes until they change nothing more, and returns what they are of;
+// and, of the last round, those that could not be made.
+func (l *lintOptions) apply(doc *domainxml.Document) (fixed []domainxml.Finding, failed []unfixed, err error) {
 	for range maxFixes {
 		found, err := doc.Lint(&l.LintOptions)
 		if err != nil {
-			return nil, err
+			return nil, nil, err
 		}
 		found = slices.DeleteFunc(found, func(f domainxml.Finding) bool {
 			return len(f.Fix) == 0 || f.Caution != "" && !l.fixAll || rank(f.Severity) > rank(l.severity)
 		})
 		before := doc.String()
-		found = applyFixes(doc, found)
+		found, failed = applyFixes(doc, found)
 		if doc.String() == before {
 			break
 		}
 		fixed = append(fixed, found...)
 	}
-	return fixed, nil
+	return fixed, failed, nil
 }
 
 // applyFixes makes all fixes or, where some cannot be made, as in a document with
-// two of what there is to be one of, those that can. It returns what they are of.
-func applyFixes(doc *domainxml.Document, found []domainxml.Finding) (fixed []domainxml.Finding) {
+// two of what there is to be one of, those that can. It returns what they are of, and what is left with the reason.
+func applyFixes(doc *domainxml.Document, found []domainxml.Finding) (fixed []domainxml.Finding, failed []unfixed) {
 	var edits []domainxml.Edit
 	for _, f := range found {
 		edits = append(edits, f.Fix...)
 	}
 	if doc.Apply(edits...) == nil {
-		return found
+		return found, nil
 	}
 	for _, f := range found {
-		if doc.Apply(f.Fix...) == nil {
+		if err := doc.Apply(f.Fix...); err != nil {
+			failed = append(failed, unfixed{f, err})
+		} else {
 			fixed = append(fixed, f)
 		}
 	}
-	return fixed
+	return fixed, failed
 }

@@ -14,7 +14,8 @@ import (
 
 func list(ctx context.Context, c *command) error {
 	all := []provision.Status{} // in JSON no guests are [], not null
-	for st, err := range c.host.Guests(ctx, nil) {
+	opts := &provision.ListOptions{Usage: c.host.Supports(provision.FeatureUsage) == nil}
+	for st, err := range c.host.Guests(ctx, opts) {
 		if err != nil {
 			return err
 		}
@@ -23,10 +24,10 @@ func list(ctx context.Context, c *command) error {
 	if c.json {
 		return c.document(all)
 	}
-	rows := [][]string{{"NAME", "STATE", "CPUS", "MEMORY", "IMAGE", "ADDRESSES", "NOTE"}}
+	rows := [][]string{{"NAME", "STATE", "CPUS", "MEMORY", "IMAGE", "ADDRESSES", "CPU TIME", "IN USE", "NOTE"}}
 	for _, st := range all {
 		rows = append(rows, []string{
-			st.Name, string(st.State), strconv.Itoa(st.CPUs), st.Memory.String(), st.Image, joined(st.Addresses), note(st),
+			st.Name, string(st.State), strconv.Itoa(st.CPUs), human(st.Memory), st.Image, joined(st.Addresses), cpuTime(st.Usage), inUse(st.Usage), note(st),
 		})
 	}
 	return c.table(rows...)
@@ -65,11 +66,11 @@ func status(ctx context.Context, c *command) error {
 func statusRows(st provision.Status) [][]string {
 	rows := [][]string{
 		{"name", st.Name}, {"id", string(st.ID)}, {"key", st.Key}, {"state", string(st.State)}, {"note", note(st)},
-		{"image", st.Image}, {"cpus", strconv.Itoa(st.CPUs)}, {"memory", st.Memory.String()},
+		{"image", st.Image}, {"cpus", strconv.Itoa(st.CPUs)}, {"memory", human(st.Memory)},
 		{"autostart", strconv.FormatBool(st.Autostart)}, {"addresses", joined(st.Addresses)},
 	}
 	for _, d := range st.Disks {
-		rows = append(rows, []string{"disk " + d.Target, fmt.Sprintf("%s %s", d.Size, d.Source)})
+		rows = append(rows, []string{"disk " + d.Target, fmt.Sprintf("%s %s", human(d.Size), d.Source)})
 	}
 	for i, n := range st.NICs {
 		rows = append(rows, []string{fmt.Sprintf("nic %d", i), fmt.Sprintf("%s on %s %s", n.MAC, n.Bridge, n.Device)})

@@ -5,7 +5,6 @@ import (
 	"errors"
 	"os"
 	"path/filepath"
-	"strconv"
 	"strings"
 	"time"
 
@@ -35,7 +34,7 @@ func imageImport(ctx context.Context, c *command) (err error) {
 	if c.json {
 		return c.document(img)
 	}
-	return c.say("image %s: %s, %d bytes, sha256 %s", img.Name, img.Format, img.Size, img.SHA256)
+	return c.say("image %s: %s, %s, sha256 %s", img.Name, img.Format, human(provision.Bytes(img.Size)), img.SHA256)
 }
 
 // formatOf goes by the name alone: the content of an image is not to be
@@ -61,7 +60,7 @@ func imageList(ctx context.Context, c *command) error {
 	rows := [][]string{{"NAME", "FORMAT", "SIZE", "CAPACITY", "IMPORTED", "SHA256"}}
 	for _, i := range images {
 		rows = append(rows, []string{
-			i.Name, i.Format, strconv.FormatInt(i.Size, 10), strconv.FormatInt(i.Capacity, 10), i.Imported.Format(time.DateTime), i.SHA256,
+			i.Name, i.Format, human(provision.Bytes(i.Size)), human(provision.Bytes(i.Capacity)), i.Imported.Format(time.DateTime), i.SHA256,
 		})
 	}
 	return c.table(rows...)

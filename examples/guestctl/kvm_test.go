@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -38,7 +39,7 @@ func TestRealLibvirt(t *testing.T) {
 	ok("create", "-start", "-f", "-")
 	require.Eventually(t, func() bool { return strings.Contains(ok("console", "web1"), "BOOTED-OK web1") }, 2*time.Minute, time.Second/2)
 	require.Contains(t, ok("list"), "web1  running")
-	require.Contains(t, ok("stop", "web1"), "it shut down")
+	require.Regexp(t, "it (was )?shut down", ok("stop", "web1")) // its agent may not run yet
 	require.Contains(t, ok("delete", "web1"), "deleted")
 	ok("image", "rm", "tiny")
 	left, err := os.ReadDir(l.PoolDir)
@@ -56,9 +57,10 @@ func testReadme(t *testing.T, l *testrig.Libvirt) {
 		h, err := provision.Open(t.Context(), b, o)
 		require.NoError(t, err)
 		for _, f := range provision.Features() {
-			word := " yes |"
-			if h.Supports(f) != nil {
-				word = " no |"
+			// What this machine lacks is not the backend's fault.
+			word := " no |"
+			if h.Supports(f) == nil || slices.Contains(h.Info().Honours, f) {
+				word = " yes |"
 			}
 			cells[f] += word
 		}

@@ -28,7 +28,6 @@ type lintOptions struct {
 
 func (o *options) lintFlags(f *flag.FlagSet) {
 	l := &o.lint
-	l.severity = domainxml.SeverityInfo
 	f.Func("off", "`RULES` to switch off, with commas between them", func(text string) error {
 		l.Off = append(l.Off, strings.FieldsFunc(text, func(r rune) bool { return r == ',' || r == ' ' })...)
 		return nil
@@ -39,12 +38,7 @@ func (o *options) lintFlags(f *flag.FlagSet) {
 	})
 	f.BoolVar(&l.Guaranteed, "guaranteed", false, "the guests were promised that all of their memory is their own")
 	f.StringVar(&l.Filter, "filter", "", "`NAME` of the network filter that NICs should have (default no-mac-spoofing)")
-	f.Func("severity", "show findings of at least this `SEVERITY`: error, warning or info (default info)", func(text string) error {
-		if l.severity = domainxml.Severity(text); rank(l.severity) < 0 {
-			return errors.New("it is none of error, warning and info")
-		}
-		return nil
-	})
+	o.severityFlag(f)
 	f.BoolVar(&l.fix, "fix", false, "print the one FILE with fixes of findings of at least that severity, and what was fixed and what is left to standard error")
 	f.BoolVar(&l.fixAll, "fix-all", false, "as -fix, with the fixes that come with a caution too")
 	f.BoolVar(&l.rules, "rules", false, "print all rules, with examples, and stop")

@@ -269,6 +269,17 @@ func TestLintFix(t *testing.T) {
 	require.Equal(t, exitFailed, runLint(t, "lint", "-fix", inLint("absent.xml")).code)
 }
 
+// A fix that cannot be made is named, with the reason; the others are made.
+func TestLintNotFixed(t *testing.T) {
+	const text = "<domain type='kvm'><devices><disk type='file'><driver cache='unsafe'/><driver cache='unsafe'/>" +
+		"<source file='/a'/><target dev='vda' bus='virtio'/></disk></devices></domain>"
+	r := call(t.Context(), text, "lint", "-fix-all", "-")
+	require.Contains(t, r.stdout, "<acpi/>")
+	require.Contains(t, r.stdout, "cache='unsafe'")
+	require.Regexp(t, `(?m)^-: not fixed: /domain/devices/disk: .* \[disk-cache-unsafe\]: .*names 2 elements`, r.stderr)
+	require.NotContains(t, call(t.Context(), text, "lint", "-json", "-fix-all", "-").stderr, "not fixed:")
+}
+
 func TestLintRules(t *testing.T) {
 	r := runLint(t, "lint", "-rules")
 	require.Zero(t, r.code)
@@ -302,7 +313,7 @@ func TestLintNeedsNoHost(t *testing.T) {
 		require.Zero(t, r.code, r.stderr)
 	}
 	r := call(t.Context(), "", "-uri", "qemu+unix:///system?socket=/nowhere/at/all", "lint")
-	require.Equal(t, exitFailed, r.code)
+	require.Equal(t, exitUnavailable, r.code)
 	require.Empty(t, r.stdout, "a host that does not answer is not clean")
 	require.Equal(t, exitUnsupported, newMachine(t).run("lint").code)
 }

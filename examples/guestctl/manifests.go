@@ -14,31 +14,38 @@ import (
 // specs reads the file that -f names.
 func (c *command) specs() (list []provision.Spec, err error) {
 	var r io.Reader = c.stdin
-	name := "standard input"
 	if c.file != "-" {
 		f, err := os.Open(c.file)
 		if err != nil {
 			return nil, err
 		}
 		defer f.Close() // only read
-		r, name = f, c.file
+		r = f
 	}
 	list, err = provision.ReadManifest(r)
 	if err != nil {
-		return nil, fmt.Errorf("%s: %w", name, err)
+		return nil, fmt.Errorf("%s: %w", c.source(), err)
 	}
-	return list, distinct(list)
+	return list, c.distinct(list)
+}
+
+// source is what -f names.
+func (c *command) source() string {
+	if c.file == "-" {
+		return "standard input"
+	}
+	return c.file
 }
 
 // distinct refuses two documents for one guest, of which the second could only
 // fail after the first was made.
-func distinct(list []provision.Spec) error {
+func (c *command) distinct(list []provision.Spec) error {
 	seen := map[string]int{}
 	for i, s := range list {
 		for field, value := range map[string]string{"name": s.Name, "key": s.Key} {
 			id := field + "\x00" + value
 			if first, dup := seen[id]; dup && value != "" {
-				return document(i, len(list), &provision.FieldError{Path: field, Value: value, Problem: fmt.Sprintf("stands in document %d too", first+1)})
+				return c.inDocument(i, len(list), &provision.FieldError{Path: field, Value: value, Problem: fmt.Sprintf("stands in document %d too", first+1)})
 			}
 			seen[id] = i
 		}
@@ -53,19 +60,19 @@ func (c *command) plans(ctx context.Context, specs []provision.Spec) ([]*provisi
 	for i, s := range specs {
 		p, err := c.host.Plan(ctx, s)
 		if err != nil {
-			errs = append(errs, document(i, len(specs), err))
+			errs = append(errs, c.inDocument(i, len(specs), err))
 		}
 		list[i] = p
 	}
 	return list, errors.Join(errs...)
 }
 
-// document says in which of several documents a mistake is.
-func document(i, n int, err error) error {
+// inDocument says in which of several documents a mistake is.
+func (c *command) inDocument(i, n int, err error) error {
 	if n == 1 {
 		return err
 	}
-	return fmt.Errorf("document %d: %w", i+1, err)
+	return fmt.Errorf("%s: document %d: %w", c.source(), i+1, err)
 }
 
 func plan(ctx context.Context, c *command) error {
@@ -110,7 +117,7 @@ func create(ctx context.Context, c *command) error {
 	for i, s := range specs {
 		st, err := c.createOne(ctx, s)
 		if err != nil {
-			return errors.Join(document(i, len(specs), err), c.created(made))
+			return errors.Join(c.inDocument(i, len(specs), err), c.created(made))
 		}
 		made = append(made, st)
 	}

@@ -32,6 +32,11 @@ type options struct {
 	grace  time.Duration
 	reason string
 	lint   lintOptions
+	orphan orphanOptions
+	wait   waitOptions
+
+	interactive bool
+	exec        execOptions
 }
 
 // common declares the flags that every verb has. What was set before stays, so
@@ -88,6 +93,21 @@ func (o *options) deleteFlags(f *flag.FlagSet) {
 	f.BoolVar(&o.force, "force", false, "kill a guest that is on")
 }
 
+func (o *options) consoleFlags(f *flag.FlagSet) {
+	f.BoolVar(&o.interactive, "i", false, "connect to the console, line by line, until the input ends (Ctrl-D) or the guest goes off")
+	f.BoolVar(&o.force, "force", false, "with -i: disconnect who is connected")
+}
+
+func (o *options) execFlags(f *flag.FlagSet) {
+	f.BoolVar(&o.exec.stdin, "i", false, "give the program our standard input, up to its end")
+	f.StringVar(&o.exec.user, "user", "", "`NAME` of the user that the program runs as (default root)")
+	f.StringVar(&o.exec.dir, "dir", "", "`PATH` of the directory that it begins in")
+	f.Func("env", "`NAME=VALUE` to add to its environment; may be given several times", func(s string) error {
+		o.exec.env = append(o.exec.env, s)
+		return nil
+	})
+}
+
 func (o *options) labelFlags(f *flag.FlagSet) {
 	f.BoolVar(&o.clear, "clear", false, "remove all labels")
 }
@@ -97,14 +117,14 @@ func (c *command) parse(args []string) error {
 	f := newFlagSet()
 	c.common(f)
 	if err := f.Parse(args); err != nil {
-		return c.misuse(err, args, usage)
+		return c.misuse(err, args, usage, seeUsage)
 	}
 	if f.NArg() == 0 {
-		return c.misuse(errors.New("a verb is required"), args, usage)
+		return c.misuse(errors.New("a verb is required"), args, usage, "\n"+usage())
 	}
 	var rest []string
 	if c.verb, rest = findVerb(f.Args()); c.verb == nil {
-		return c.misuse(fmt.Errorf("%q is not a verb", f.Arg(0)), args, usage)
+		return c.misuse(fmt.Errorf("%q is not a verb", f.Arg(0)), args, usage, seeUsage)
 	}
 	f = newFlagSet()
 	c.common(f)
@@ -116,10 +136,12 @@ func (c *command) parse(args []string) error {
 		err = c.verb.accepts(c)
 	}
 	if err != nil {
-		return c.misuse(err, args, c.verb.usage)
+		return c.misuse(err, args, c.verb.usage, c.verb.seeHelp())
 	}
 	return nil
 }
+
+const seeUsage = "guestctl -h lists the verbs and flags.\n"
 
 func newFlagSet() *flag.FlagSet {
 	f := flag.NewFlagSet("guestctl", flag.ContinueOnError)
@@ -129,7 +151,8 @@ func newFlagSet() *flag.FlagSet {
 }
 
 // mixed parses flags that stand before, between or after arguments; package
-// flag would end at the first argument. After "--" there are no flags.
+// flag would end at the first argument. After "--" there are no flags, and none
+// after a program, whose flags they are.
 func (c *command) mixed(f *flag.FlagSet, args []string) error {
 	for {
 		if err := f.Parse(args); err != nil {
@@ -144,18 +167,23 @@ func (c *command) mixed(f *flag.FlagSet, args []string) error {
 			return nil
 		}
 		c.args, args = append(c.args, rest[0]), rest[1:]
+		if c.verb.runsProgram() && len(c.args) == c.verb.min {
+			c.args = append(c.args, args...)
+			return nil
+		}
 	}
 }
 
 // misuse makes of what is wrong with the command line, or of a wish for help,
-// the error that run expects.
-func (c *command) misuse(err error, args []string, usage func() string) error {
+// the error that run expects. hint is printed below the mistake: the whole usage
+// would hide it.
+func (c *command) misuse(err error, args []string, usage func() string, hint string) error {
 	if errors.Is(err, flag.ErrHelp) {
 		return helpWanted{usage()}
 	}
 	// The flag may stand behind the mistake.
 	c.json = c.json || slices.ContainsFunc(args, func(a string) bool { return strings.TrimLeft(a, "-") == "json" && a != "json" })
-	return usageError{err.Error(), usage()}
+	return usageError{err.Error(), hint}
 }
 
 // helpWanted is the answer to -h.
@@ -164,6 +192,6 @@ type helpWanted struct{ text string }
 func (h helpWanted) Error() string { return h.text }
 
 // usageError is a mistake in the command line.
-type usageError struct{ problem, usage string }
+type usageError struct{ problem, hint string }
 
 func (u usageError) Error() string { return u.problem }

@@ -61,9 +61,10 @@ func joined[T any](list []T) string {
 	return strings.Join(words, ", ")
 }
 
-// isTerminal reports whether a person reads what is written to w.
-func isTerminal(w io.Writer) bool {
-	f, ok := w.(*os.File)
+// isTerminal reports whether a person reads what is written to a stream, or types
+// what comes from it.
+func isTerminal(stream any) bool {
+	f, ok := stream.(*os.File)
 	if !ok {
 		return false
 	}

@@ -74,7 +74,7 @@ func (c *command) halt(ctx context.Context, do func(*provision.Guest, *provision
 	text := string(st.State)
 	if result != "" {
 		text += ", it " + map[provision.StopResult]string{
-			provision.StopNone: "was off", provision.StopShut: "shut down", provision.StopKilled: "was killed",
+			provision.StopNone: "was off", provision.StopAgent: "was shut down by its agent", provision.StopShut: "shut down", provision.StopKilled: "was killed",
 		}[result]
 	}
 	if len(st.Suspended) > 0 {

@@ -12,13 +12,13 @@ func labels(ctx context.Context, c *command) error {
 	for _, arg := range c.args[1:] {
 		name, value, ok := strings.Cut(arg, "=")
 		if !ok {
-			return usageError{arg + " is not KEY=VALUE", c.verb.usage()}
+			return usageError{arg + " is not KEY=VALUE", c.verb.seeHelp()}
 		}
 		wanted[name] = value
 	}
 	if c.clear == (len(wanted) > 0) {
 		if c.clear {
-			return usageError{"-clear removes all labels; it takes none to set", c.verb.usage()}
+			return usageError{"-clear removes all labels; it takes none to set", c.verb.seeHelp()}
 		}
 		return c.showLabels(ctx)
 	}
@@ -43,7 +43,7 @@ func (c *command) showLabels(ctx context.Context) error {
 func autostart(ctx context.Context, c *command) error {
 	on := c.args[1] == "on"
 	if !on && c.args[1] != "off" {
-		return usageError{c.args[1] + " is neither on nor off", c.verb.usage()}
+		return usageError{c.args[1] + " is neither on nor off", c.verb.seeHelp()}
 	}
 	return c.change(ctx, func(g *provision.Guest) error { return g.SetAutostart(ctx, on) })
 }

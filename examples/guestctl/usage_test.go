@@ -41,8 +41,13 @@ func TestMisuse(t *testing.T) {
 		{"list has 1 arguments; it takes: none", []string{"list", "web1"}},
 		{"create needs -f FILE", []string{"create"}},
 		{"suspend needs -reason REASON", []string{"suspend", "web1"}},
+		{"-remove needs names, or -all", []string{"orphans", "-remove"}},
+		{"-all is for -remove", []string{"orphans", "-all"}},
+		{"-all is instead of names", []string{"orphans", "-remove", "-all", "x"}},
 		{"neither on nor off", []string{"autostart", "web1", "perhaps"}},
 		{"is not KEY=VALUE", []string{"labels", "web1", "a"}},
+		{"exec has 1 arguments; it takes: NAME [--] PROGRAM", []string{"exec", "web1"}},
+		{"not defined: -l", []string{"exec", "web1", "-l", "ls"}},
 		{"-clear removes all labels", []string{"labels", "-clear", "web1", "a=b"}},
 		{"-backend xen is not known", []string{"-backend", "xen", "list"}},
 		{"-state is for -backend sim", []string{"-backend", "kvm", "list"}},
@@ -54,7 +59,8 @@ func TestMisuse(t *testing.T) {
 			require.Equal(t, exitUsage, r.code)
 			require.Empty(t, r.stdout)
 			require.Contains(t, r.stderr, tt.problem)
-			require.Contains(t, r.stderr, "usage: guestctl")
+			require.Regexp(t, `(?m)^guestctl .*-h |^usage: guestctl`, r.stderr)
+			require.Equal(t, len(tt.args) == 0, strings.Count(r.stderr, "\n") > 2, "the mistake can be seen")
 
 			r = m.run(append(tt.args, "-json")...)
 			require.Equal(t, exitUsage, r.code)

@@ -26,26 +26,32 @@ const many = math.MaxInt
 // verbs returns all verbs, in the order of the usage.
 func verbs() []verb {
 	return []verb{
-		{"check", "", 0, 0, "examine this machine; exit code 8 if guests cannot run", nil, check},
+		{"check", "", 0, 0, "examine this machine; exit code 8 if guests cannot run", (*options).checkFlags, check},
 		{"lint", "[FILE…]", 0, many, "judge libvirt domain XML; exit code 8 if there is an error among the findings", (*options).lintFlags, lint},
 		{"image import", "NAME PATH", 2, 2, "copy an image of a disk into the store", (*options).formatFlags, imageImport},
 		{"image list", "", 0, 0, "list the images", nil, imageList},
 		{"image rm", "NAME", 1, 1, "remove an image that no guest was made from", nil, imageRemove},
 		{"plan", "-f FILE", 0, 0, "say what create would do and what differs; change nothing", (*options).planFlags, plan},
+		{"render", "-f FILE", 0, 0, "print the hypervisor's configuration of guests as create would make it; change nothing", (*options).fileFlag, render},
 		{"create", "-f FILE", 0, 0, "make guests; nothing is made unless all documents can be", (*options).createFlags, create},
 		{"list", "", 0, 0, "list all guests", nil, list},
 		{"status", "NAME", 1, 1, "show one guest", nil, status},
+		{"usage", "NAME", 1, 1, "show what a guest has used since it was started", nil, usageOf},
+		{"addresses", "NAME", 1, 1, "show the addresses of a guest, who says so, and why others do not", nil, addressesOf},
 		{"start", "NAME", 1, 1, "start a guest", nil, start},
 		{"stop", "NAME", 1, 1, "ask a guest to shut down, and kill it if it does not", (*options).stopFlags, stop},
 		{"restart", "NAME", 1, 1, "stop a running guest and start it", (*options).stopFlags, restart},
+		{"wait", "NAME -for WHAT", 1, 1, "wait until a guest is in a state, can run programs, has an address, or is gone; -timeout bounds it", (*options).waitFlags, wait},
 		{"pause", "NAME", 1, 1, "freeze a running guest in memory", nil, pause},
 		{"resume", "NAME", 1, 1, "let a paused guest go on", nil, resume},
 		{"suspend", "NAME -reason REASON", 1, 1, "stop a guest and keep it off", (*options).suspendFlags, suspend},
 		{"unsuspend", "NAME -reason REASON", 1, 1, "lift a reason; with the last one all is as before", (*options).reasonFlag, unsuspend},
 		{"delete", "NAME", 1, 1, "remove a guest with its disks; one that is not there is success", (*options).deleteFlags, remove},
-		{"console", "NAME", 1, 1, "print what a guest wrote to its console", nil, console},
+		{"console", "NAME", 1, 1, "print what a guest wrote to its console, or with -i connect to it", (*options).consoleFlags, console},
+		{"exec", "NAME [--] PROGRAM [ARGUMENT…]", 2, many, "run a program in a guest; exit code 9 if it fails", (*options).execFlags, execute},
 		{"labels", "NAME [KEY=VALUE…]", 1, many, "replace all labels of a guest, or show them", (*options).labelFlags, labels},
 		{"autostart", "NAME on|off", 2, 2, "say whether a guest starts with its host", nil, autostart},
+		{"orphans", "[NAME…]", 0, many, "list what is left of guests and images that are gone, and why it is believed to be; remove it if told", (*options).orphanFlags, orphans},
 		{"events", "", 0, 0, "print changes of guests until interrupted; with -json one object a line", nil, events},
 	}
 }
@@ -61,6 +67,9 @@ func findVerb(args []string) (*verb, []string) {
 	return nil, nil
 }
 
+// runsProgram: the last of the arguments are a program and what belongs to it.
+func (v *verb) runsProgram() bool { return strings.Contains(v.args, "PROGRAM") }
+
 // accepts checks what the flag set cannot.
 func (v *verb) accepts(c *command) error {
 	switch n := len(c.args); {
@@ -70,12 +79,22 @@ func (v *verb) accepts(c *command) error {
 		return fmt.Errorf("%s needs -f FILE", v.name)
 	case strings.HasSuffix(v.args, "REASON") && c.reason == "":
 		return fmt.Errorf("%s needs -reason REASON", v.name)
+	case strings.HasSuffix(v.args, "WHAT") && c.wait.what == "":
+		return fmt.Errorf("%s needs -for WHAT", v.name)
+	case c.interactive && c.json:
+		return fmt.Errorf("%s -i prints no JSON", v.name)
 	}
 	if err := c.lint.check(c); err != nil {
 		return err
 	}
+	if err := c.orphan.check(c.args); err != nil {
+		return err
+	}
 	return c.checkBackend()
 }
+
+// seeHelp is where to read on after a mistake.
+func (v *verb) seeHelp() string { return "guestctl " + v.name + " -h tells how it is used.\n" }
 
 // usage is the help for one verb.
 func (v *verb) usage() string {
@@ -89,7 +108,11 @@ func (v *verb) usage() string {
 	}
 	fmt.Fprintf(&b, "usage: guestctl [flags] %s\n\n%s\n", line, v.about)
 	if v.flags != nil {
-		b.WriteString("\nFlags, before or after the arguments:\n")
+		where := "before or after the arguments"
+		if v.runsProgram() {
+			where = "before PROGRAM; those behind it are its own"
+		}
+		fmt.Fprintf(&b, "\nFlags, %s:\n", where)
 		f.PrintDefaults()
 	}
 	b.WriteString("\nguestctl -h shows the flags that all verbs have.\n")

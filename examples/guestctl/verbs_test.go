@@ -9,6 +9,7 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"github.com/guestforge/provision"
+	"github.com/guestforge/provision/internal/golden"
 )
 
 func (m *machine) status(name string) provision.Status {
@@ -66,7 +67,7 @@ func TestLookingAround(t *testing.T) {
 	m := withGuest(t)
 	require.Contains(t, m.ok("check"), "the hypervisor is simulated")
 	require.Contains(t, m.ok("image", "list"), "debian-12  raw")
-	require.Contains(t, m.ok("list"), "web1  stopped  1     512MiB  debian-12")
+	require.Contains(t, m.ok("list"), "web1  stopped  1     512 MiB  debian-12")
 	require.Contains(t, m.ok("status", "web1"), "label customer")
 	m.ok("start", "web1")
 	require.Equal(t, "BOOTED-OK web1\n", m.ok("console", "web1"))
@@ -170,4 +171,23 @@ func TestDocumentsAreDistinct(t *testing.T) {
 			require.NotContains(t, m.ok("list"), "\na ", "nothing was made")
 		}
 	}
+}
+
+func TestRender(t *testing.T) {
+	m := withGuest(t)
+	file := m.file("two.yaml", twoGuests+"access: {passwordHash: \"$6$saltsalt$SECRETSECRET\"}\n")
+	text := m.ok("render", "-f", file)
+	golden.Check(t, "render.txt", text)
+	require.NotContains(t, text, "SECRET")
+	require.Equal(t, text, m.ok("render", "-f", file))
+	require.NotContains(t, m.ok("list"), "web2", "nothing was made")
+	list := fromJSON[[]rendered](t, m.ok("render", "-f", file, "-json"))
+	require.Len(t, list, 2)
+	require.Equal(t, "web2", list[1].Name)
+	require.Equal(t, text, list[0].Text+list[1].Text)
+
+	bad := m.run("render", "-f", m.file("bad.yaml", "name: a\nimage: debian-12\n---\nname: b\nimage: other\n"))
+	require.Equal(t, exitNotFound, bad.code)
+	require.Empty(t, bad.stdout)
+	require.Contains(t, bad.stderr, "document 2")
 }

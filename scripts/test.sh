@@ -1,8 +1,8 @@
 #!/usr/bin/env bash
 # Checks and tests everything, the real hypervisor included. FUZZTIME is how long
 # each fuzz target runs, in executions (2000x) or time: with a time that ends while
-# the seeds are tried, Go calls the target failed. TESTRIG_CACHE is where the image
-# of the test guest is kept. The last line counts tests, with their subtests; each
+# the seeds are tried, Go calls the target failed. TESTRIG_CACHE is where the images
+# of the test guests are kept. The last line counts tests, with their subtests; each
 # check and each fuzz target counts as one.
 set -uo pipefail
 . "$(dirname "${BASH_SOURCE[0]}")/lib.sh" || exit
@@ -46,11 +46,22 @@ vet_elsewhere() {
 
 build_without_cgo() { CGO_ENABLED=0 go build ./...; }
 
-# Two packages at a time: guests under emulation need a processor each.
+long=(./internal/kvmtest ./kvm ./internal/debiantest) # first, so that the others fill the gaps
+
+# Three packages at a time: guests under emulation need a processor each, and much of
+# the rest is waiting.
 tests() {
 	go build -o "$work/testsum" ./scripts/testsum || { count 0 1 0; return 1; }
-	go test -json -race -count=1 -p 2 -timeout 9m ./... 2>&1 | "$work/testsum" -tally "$work/tally"
+	go test -json -race -count=1 -p 3 -timeout 20m "${long[@]}" ./... 2>&1 | "$work/testsum" -tally "$work/tally"
 }
+
+# The image of Debian is built beside the checks: much of that is waiting for a mirror.
+build_debian() {
+	go run ./internal/testrig/cmd/rig debian -cache "$TESTRIG_CACHE" >"$work/debian" 2>&1 &
+	building=$!
+}
+
+debian_image() { wait "$building" || { cat "$work/debian"; return 1; }; }
 
 # fuzz_targets prints each target with its package.
 fuzz_targets() {
@@ -66,12 +77,14 @@ fuzz() {
 
 check "Debian packages" install_all
 check "modules" go mod download
+build_debian
 check "gofmt" formatted
 check "go mod tidy" go mod tidy -diff
 check "go vet" go vet ./...
 check "build without cgo" build_without_cgo
 check "go vet for darwin and windows" vet_elsewhere
 check "staticcheck" go run "$staticcheck" ./...
+check "image of Debian" debian_image
 stage "tests" tests
 fuzz_targets >"$work/targets" || count 0 1 0
 while read -r dir target; do

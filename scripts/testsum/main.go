@@ -1,6 +1,7 @@
 // Testsum reads what "go test -json" writes, prints a line for each package and
-// all that failing tests had to say, and appends how many passed, failed and
-// were skipped to a file, as three numbers in a line.
+// all that failing tests had to say, with the attributes that tests set, and
+// appends how many passed, failed and were skipped to a file, as three numbers in
+// a line.
 package main
 
 import (
@@ -39,6 +40,7 @@ type event struct {
 	Test       string
 	Output     string
 	Elapsed    float64
+	Key, Value string // of an attribute
 }
 
 // summary counts tests, subtests included. A package that fails without a test
@@ -71,6 +73,9 @@ func (s *summary) add(e event) {
 	switch e.Action {
 	case "output", "build-output":
 		s.output[key] = append(s.output[key], e.Output)
+		return
+	case "attr":
+		fmt.Fprintf(s.out, "%s %s: %s\n", e.Test, e.Key, e.Value)
 		return
 	case "build-fail":
 		s.show(key)

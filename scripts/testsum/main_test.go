@@ -27,6 +27,10 @@ func TestSummary(t *testing.T) {
 			`{"Action":"output","Package":"p","Test":"TestA","Output":"no need\n"}`,
 			`{"Action":"skip","Package":"p","Test":"TestA"}`, `{"Action":"pass","Package":"p"}`,
 		}, 0, 0, 1, "SKIP p TestA\nno need\n"},
+		{"attribute", []string{
+			`{"Action":"attr","Package":"p","Test":"TestA","Key":"matrix","Value":"verb  none"}`,
+			`{"Action":"pass","Package":"p","Test":"TestA"}`,
+		}, 1, 0, 0, "TestA matrix: verb  none\n"},
 		{"no tests", []string{`{"Action":"skip","Package":"p"}`}, 0, 0, 0, ""},
 		{"does not build", []string{
 			`{"ImportPath":"p","Action":"build-output","Output":"p.go:1: wrong\n"}`,

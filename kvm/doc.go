@@ -33,17 +33,17 @@
 // Each exchange with libvirtd has a connection to itself, and a deadline: up to 7 for
 // queries, 6 for changes (two about one guest, three about none), 2 for reading
 // volumes, 3 for transfers (uploads, full copies, wipes), one for events and one for
-// each open console; without consoles fewer than the 20 calls that libvirtd works on. So a QEMU, a pool or a
-// daemon that hangs holds up nobody else beyond their own deadline. A connection that
-// was idle for five seconds is asked for the version first. A daemon that was there is
-// waited for, for two seconds; later calls fail at once with
-// [provision.ErrUnavailable], and it is tried again after 0.1 to 5 seconds. A change
-// whose answer was lost is asked about; where that does not help the error is
+// each open console; without consoles fewer than the 20 calls that libvirtd works on.
+// So a QEMU, a pool or a daemon that hangs holds up nobody else beyond their own
+// deadline. A connection that was idle for five seconds is asked for the version
+// first. A daemon that was there is waited for, for two seconds; later calls fail at
+// once with [provision.ErrUnavailable], and it is tried again after 0.1 to 5 seconds.
+// A change whose answer was lost is asked about; where that does not help the error is
 // [provision.ErrOutcomeUnknown]. The native error of libvirt, libvirt.Error of
 // github.com/digitalocean/go-libvirt, is reachable by errors.As. Read-only
-// connections, file descriptors over the socket, sparse streams and SASL are not
-// used. Each qemu+ssh connection is an SSH connection of its own. Locks of Host hold
-// on the machine where the program runs, also for remote URIs (Options.LockDir).
+// connections, file descriptors over the socket, sparse streams and SASL are not used.
+// Each qemu+ssh connection is an SSH connection of its own. Locks of Host hold on the
+// machine where the program runs, also for remote URIs (Options.LockDir).
 //
 // # Lists and usage
 //

@@ -41,8 +41,8 @@ func (b *Backend) OpenConsole(ctx context.Context, id provision.ID, opts provisi
 		if !opts.Force || !errors.Is(err, provision.ErrBusy) || time.Since(begin) > releaseTime {
 			return nil, err
 		}
-		if err := ctxerr.Sleep(ctx, pause); err != nil {
-			return nil, err
+		if serr := ctxerr.Sleep(ctx, pause); serr != nil {
+			return nil, fmt.Errorf("%w: %w", serr, err)
 		}
 	}
 }

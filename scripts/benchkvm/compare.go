@@ -15,11 +15,12 @@ import (
 	"github.com/google/uuid"
 
 	"github.com/guestforge/provision"
+	"github.com/guestforge/provision/internal/kvmrig"
 )
 
 // live is the whole life of a guest by the backend.
 func (b *bench) live(ctx context.Context, name string) error {
-	g, err := b.host.Create(ctx, spec(name), nil)
+	g, err := b.host.Create(ctx, kvmrig.HaltSpec(name), nil)
 	if err != nil {
 		return err
 	}
@@ -139,7 +140,7 @@ func (b *bench) lists(ctx context.Context, n int) error {
 			return err
 		}
 	}
-	g, err := b.host.Create(ctx, spec("running"), nil)
+	g, err := b.host.Create(ctx, kvmrig.HaltSpec("running"), nil)
 	if err != nil {
 		return err
 	}

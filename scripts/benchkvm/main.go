@@ -19,6 +19,7 @@ import (
 	"time"
 
 	"github.com/guestforge/provision"
+	"github.com/guestforge/provision/internal/kvmrig"
 	"github.com/guestforge/provision/internal/testrig"
 	"github.com/guestforge/provision/kvm"
 )
@@ -62,7 +63,7 @@ func run(ctx context.Context, rounds, guests int) (err error) {
 	}
 	defer func() { err = errors.Join(err, host.Close()) }()
 	b := &bench{rig: rig, host: host, rounds: rounds, dir: dir}
-	if _, err := host.ImportImage(ctx, "halt", bytes.NewReader(haltImage()), &provision.ImportOptions{Format: "raw"}); err != nil {
+	if _, err := host.ImportImage(ctx, "halt", bytes.NewReader(kvmrig.HaltImage()), &provision.ImportOptions{Format: "raw"}); err != nil {
 		return err
 	}
 	if b.raw, err = newRaw(ctx, b); err != nil {
@@ -76,18 +77,6 @@ func run(ctx context.Context, rounds, guests int) (err error) {
 		return err
 	}
 	return b.lists(ctx, guests)
-}
-
-// haltImage is a disk whose boot sector stops the processor.
-func haltImage() []byte {
-	disk := make([]byte, 64<<10)
-	copy(disk, []byte{0xfa, 0xf4, 0xeb, 0xfd}) // cli; hlt; jump back to it
-	disk[510], disk[511] = 0x55, 0xaa
-	return disk
-}
-
-func spec(name string) provision.Spec {
-	return provision.Spec{Name: name, Image: "halt", Memory: provision.Memory{Size: 32 * provision.MiB}, Disks: []provision.Disk{{Size: provision.MiB}}}
 }
 
 // contender is one of the ways to do the same.

@@ -12,6 +12,7 @@ import (
 	"github.com/digitalocean/go-libvirt"
 	"github.com/digitalocean/go-libvirt/socket/dialers"
 	"github.com/google/uuid"
+	"github.com/guestforge/provision/internal/kvmrig"
 )
 
 // raw does with bare calls of go-libvirt what the backend does: the same volumes
@@ -27,7 +28,7 @@ type raw struct {
 }
 
 func newRaw(ctx context.Context, b *bench) (*raw, error) {
-	g, err := b.host.Create(ctx, spec("template"), nil)
+	g, err := b.host.Create(ctx, kvmrig.HaltSpec("template"), nil)
 	if err != nil {
 		return nil, err
 	}

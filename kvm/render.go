@@ -1,9 +1,6 @@
 package kvm
 
 import (
-	"fmt"
-	"net/netip"
-
 	"github.com/guestforge/provision"
 	"github.com/guestforge/provision/domainxml"
 )
@@ -44,20 +41,4 @@ func (b *Backend) domain(g *provision.NewGuest, p *pool, emulated bool) domainxm
 
 func metadata(r provision.Record) domainxml.Metadata {
 	return domainxml.Metadata{Namespace: namespace, Prefix: nsPrefix, Element: nsElement, Text: string(r)}
-}
-
-// route is a default route in netplan's flow style. A gateway outside of the
-// NIC's networks, as hosters have it for single addresses, is reached on link;
-// of link-local ones, the kernel knows that by itself only with IPv6.
-func route(n provision.NIC, g netip.Addr) string {
-	to := "::/0"
-	if g.Is4() {
-		to = "0.0.0.0/0"
-	}
-	for _, a := range n.Addresses {
-		if a.Contains(g) || g.Is6() && g.IsLinkLocalUnicast() {
-			return fmt.Sprintf("{to: %q, via: %q}", to, g)
-		}
-	}
-	return fmt.Sprintf("{to: %q, via: %q, on-link: true}", to, g)
 }

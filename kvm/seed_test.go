@@ -26,11 +26,12 @@ import (
 
 // seedFiles are the files that a seed has to hold: empty ones are left out.
 func seedFiles(s *provision.Spec) map[string]string {
-	files := map[string]string{
-		"meta-data": string(metaData(testID, s)), "user-data": string(userData(s)),
-		"vendor-data": string(vendorData(s)), "network-config": string(networkConfig(s)),
+	files := map[string]string{}
+	for _, f := range seedConfig(testID, s).Files() {
+		if len(f.Data) > 0 {
+			files[f.Name] = string(f.Data)
+		}
 	}
-	maps.DeleteFunc(files, func(_, text string) bool { return text == "" })
 	return files
 }
 
@@ -173,16 +174,16 @@ func TestSeedKeepsSecretsApart(t *testing.T) {
 		}
 		require.Equal(t, name == "vendor-data", strings.Contains(text, "KEYsecret"), name)
 	}
-	require.NotContains(t, string(metaData(testID, s)), "web1.")
+	require.NotContains(t, seedFiles(s)["meta-data"], "web1.")
 }
 
 // What is left out is left out, not left empty: an empty network-config would
 // switch the network off.
 func TestSeedLeavesOut(t *testing.T) {
 	require.Equal(t, []string{"meta-data", "user-data"}, slices.Sorted(maps.Keys(seedFiles(specs()["plain"]))))
-	require.Equal(t, "#cloud-config\n{}\n", string(userData(specs()["plain"])))
+	require.Equal(t, "#cloud-config\n{}\n", seedFiles(specs()["plain"])["user-data"])
 	for _, name := range []string{"plain", "sixteen-nics"} {
-		require.Empty(t, networkConfig(specs()[name]), name)
+		require.Empty(t, seedFiles(specs()[name])["network-config"], name)
 	}
 }
 

@@ -1,7 +1,6 @@
 package kvm
 
 import (
-	"net/netip"
 	"strings"
 	"testing"
 
@@ -41,7 +40,7 @@ func decode(t *testing.T, text []byte, v any) {
 
 func TestNetworkConfigIsYAML(t *testing.T) {
 	eachSpec(t, func(t *testing.T, _ string, s *provision.Spec) {
-		text := networkConfig(s)
+		text := seedConfig(testID, s).NetworkConfig()
 		if len(text) == 0 {
 			for _, n := range s.NICs {
 				require.Empty(t, n.Addresses)
@@ -90,42 +89,16 @@ func texts[T interface{ String() string }](list []T) []string {
 	return out
 }
 
-// The kernel takes a gateway outside of the NIC's networks only when it is told
-// that it is on link; for IPv6 it knows that of link-local ones by itself.
-func TestRouteOnLink(t *testing.T) {
-	for _, c := range []struct {
-		address, gateway string
-		onLink           bool
-	}{
-		{"192.0.2.10/24", "192.0.2.1", false},
-		{"192.0.2.10/32", "192.0.2.1", true},
-		{"192.0.2.10/31", "192.0.2.11", false},
-		{"192.0.2.10/24", "198.51.100.1", true},
-		{"192.0.2.10/24", "169.254.0.1", true},
-		{"169.254.7.7/16", "169.254.0.1", false},
-		{"2001:db8::10/64", "2001:db8::1", false},
-		{"2001:db8::10/128", "2001:db8::1", true},
-		{"2001:db8::10/64", "2001:db8:1::1", true},
-		{"2001:db8::10/64", "fe80::1", false},
-		{"2001:db8::10/128", "fe80::1", false},
-	} {
-		n := provision.NIC{Addresses: prefixes("10.0.0.1/32", c.address)}
-		var r netplanRoute
-		decode(t, []byte(route(n, netip.MustParseAddr(c.gateway))), &r)
-		require.Equal(t, c.onLink, r.OnLink, "%s by %s", c.address, c.gateway)
-		require.Equal(t, c.gateway, r.Via)
-	}
-}
-
 // Whatever YAML makes of words, cloud-init gets strings.
 func TestMetaDataIsYAML(t *testing.T) {
 	for _, host := range []string{"web1", "web1.example.net", "on", "no", "true", "null", "1e3", "0x1f", "12345", "1.5", "2026-11-22", "0o17", "1_000", "nan", "y"} {
 		have := map[string]any{}
-		decode(t, metaData(testID, &provision.Spec{Hostname: host}), &have)
+		decode(t, seedConfig(testID, &provision.Spec{Hostname: host}).MetaData(), &have)
 		require.Equal(t, map[string]any{"instance-id": string(testID), "local-hostname": host}, have)
 	}
 	// The instance-id is what cloud-init runs again for.
-	require.NotEqual(t, metaData(testID, specs()["plain"]), metaData("5b1f0c1e-6f0a-4d0e-9a53-0d9c6c2f7a12", specs()["plain"]))
+	other := seedConfig("5b1f0c1e-6f0a-4d0e-9a53-0d9c6c2f7a12", specs()["plain"]).MetaData()
+	require.NotEqual(t, seedConfig(testID, specs()["plain"]).MetaData(), other)
 }
 
 type account struct {
@@ -146,7 +119,7 @@ type cloudConfig struct {
 func TestVendorDataIsYAML(t *testing.T) {
 	eachSpec(t, func(t *testing.T, _ string, s *provision.Spec) {
 		a := s.Access
-		text := vendorData(s)
+		text := seedConfig(testID, s).VendorData()
 		dotted := strings.Contains(s.Hostname, ".")
 		if a.User == "" && a.PasswordHash == "" && len(a.AuthorizedKeys) == 0 && !dotted {
 			require.Empty(t, text)

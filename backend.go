@@ -42,8 +42,8 @@ type Backend interface {
 	// Stop asks the guest to shut down and returns at once (Shutdown), or
 	// returns when the guest is dead (Kill).
 	Stop(ctx context.Context, id ID, how StopMode) error
-	// Delete removes all that belongs to the guest, in steps, whatever Create
-	// or an earlier Delete left of it. The guest may be running only if it is
+	// Delete removes all that belongs to the guest, its snapshots too, in steps,
+	// whatever Create or an earlier Delete left of it. The guest may be running only if it is
 	// incomplete; then it is killed. An absent guest is success.
 	Delete(ctx context.Context, id ID, s *Steps) error
 	// Inspect returns one guest, foreign ones included, or ErrNotFound.
@@ -177,6 +177,57 @@ type ImpactJudge interface {
 	Impact(st Status, c Change) (impact Impact, reason string)
 }
 
+// Resizer changes the sizes and limits of existing guests: cpu.count, cpu.limit,
+// cpu.weight, cpu.pin, memory.size, memory.swap, memory.guaranteed, disks[i].size,
+// disks[i].inodes, disks[i].iops, disks[i].bps, nics[i].rate and limits. A backend
+// that has it should be an [ImpactJudge] too, or a guest that runs must be restarted
+// for each of them.
+type Resizer interface {
+	// FitResize judges want against the machine before anything is changed, as a
+	// [Preflighter] does for a new guest, but with what the guest itself has now
+	// counted as free and without its image, which may be gone. It returns the
+	// limits of want as they would hold, and every problem, joined: one that is
+	// about a field is a FieldError, want of room is ErrCapacity.
+	FitResize(ctx context.Context, id ID, want *Spec) ([]Limit, error)
+	// Resize gives the guest the sizes and limits of want, in steps, disks last, as
+	// they cannot be made smaller again. All else in want is as the guest has it;
+	// it is complete with defaults, and without secrets and Native. What Impact
+	// calls live takes effect now in a guest that is on, the rest with its next
+	// start, in a guest that is off all of it. Zero takes a limit away; a disk of
+	// size zero stays as it is. What is already so is left alone, whoever
+	// made it so: when Resize fails or is killed, Host calls it again, with the old
+	// values or with new ones. What is in effect afterwards is what Inspect says.
+	Resize(ctx context.Context, id ID, want *Spec, s *Steps) error
+}
+
+// Snapshotter keeps the disks of guests as they were at a moment. Nothing else is
+// part of a snapshot: neither record nor limits nor memory.
+type Snapshotter interface {
+	// Snapshot takes a snapshot of all disks of the guest, in steps. A guest that is
+	// on is frozen for the moment that it takes, and goes on in the state that it was
+	// in, whatever fails. The name is not taken. One that was interrupted is none: it is
+	// never listed, and its remains are removed by the next Snapshot of the guest, by
+	// DeleteSnapshot, which Host calls when Snapshot fails, or by Delete.
+	Snapshot(ctx context.Context, id ID, n *NewSnapshot, s *Steps) (Snapshot, error)
+	// Snapshots lists the snapshots of the guest that are whole.
+	Snapshots(ctx context.Context, id ID) ([]Snapshot, error)
+	// RestoreSnapshot puts the disks of a guest that is off back as they were, in
+	// steps; their sizes stay as they are now. A disk is exchanged as a whole, at the
+	// end, so that whoever starts the guest in between finds one disk or the other.
+	// When it fails or is killed, Host starts the guest only after it was called
+	// again. The snapshot stays. Absent, it is ErrNotFound.
+	RestoreSnapshot(ctx context.Context, id ID, name string, s *Steps) error
+	// DeleteSnapshot removes a snapshot, or what an interrupted Snapshot or
+	// DeleteSnapshot left of it, in steps. An absent one is success.
+	DeleteSnapshot(ctx context.Context, id ID, name string, s *Steps) error
+}
+
+// NewSnapshot is what Snapshotter.Snapshot gets.
+type NewSnapshot struct {
+	Name    string    // valid: a guest could have it
+	Created time.Time // to record
+}
+
 // Drifter compares the hypervisor's own definition of a guest with the one that
 // it would get if it were made now.
 type Drifter interface {
@@ -209,7 +260,8 @@ type ConsoleOpener interface {
 // Execer runs programs in guests.
 type Execer interface {
 	// Exec does what [Guest.Exec] says, in a guest that runs. Host has checked
-	// argv and opts, which is not nil. When the context ends, what was started is
+	// argv and opts, which is not nil, and TTY is so only where FeatureExecTTY can
+	// be had; its size is then complete. When the context ends, what was started is
 	// killed before Exec returns, as far as that can be done in a few seconds.
 	Exec(ctx context.Context, id ID, argv []string, opts *ExecOptions) (ExecResult, error)
 	// ExecReady returns nil when Exec could run a program now, and ErrUnavailable
@@ -250,7 +302,7 @@ type NewImage struct {
 
 // ImageReleaser tells guests that stand on an image from those that have all of it
 // in disks of their own. Without it, a guest needs the image that it was made from
-// for as long as it is there.
+// for as long as it is there. A snapshot that stands on the image counts as its guest.
 type ImageReleaser interface {
 	// NeedsImage reports whether the guest, whose record names the image, would
 	// lose anything with it. In doubt it does. A guest that is gone does not.

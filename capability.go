@@ -19,6 +19,9 @@ const (
 	FeatureExec       Feature = "exec"       // Guest.Exec, UntilExec
 	FeatureExecUser   Feature = "exec.user"  // ExecOptions.User
 	FeatureExecDir    Feature = "exec.dir"   // ExecOptions.Dir
+	FeatureExecTTY    Feature = "exec.tty"   // ExecOptions.TTY
+	FeatureResize     Feature = "resize"     // Guest.Resize
+	FeatureSnapshots  Feature = "snapshots"  // Guest.Snapshot, Snapshots, RestoreSnapshot, DeleteSnapshot
 	FeatureImages     Feature = "images"     // Host.Images, ImportImage, RemoveImage
 	FeatureWatch      Feature = "watch"      // Host.Events without polling
 	FeatureCheck      Feature = "check"      // Host.Check
@@ -71,6 +74,9 @@ var verbs = map[Feature]func(Backend) bool{
 	FeatureExec:       has[Execer],
 	FeatureExecUser:   has[Execer],
 	FeatureExecDir:    has[Execer],
+	FeatureExecTTY:    has[Execer],
+	FeatureResize:     has[Resizer],
+	FeatureSnapshots:  has[Snapshotter],
 	FeatureImages:     has[Imager],
 	FeatureWatch:      has[Watcher],
 	FeatureCheck:      has[Checker],

@@ -162,11 +162,19 @@ func (h *Host) existing(ctx context.Context, s *Spec) (Status, *record, error) {
 	case rec == nil:
 		return st, nil, fmt.Errorf("%w: a guest that is not managed has this name", errTaken)
 	case rec.Phase == complete:
-		return st, nil, errTaken
+		return st, nil, fmt.Errorf("%w: %s", errTaken, takenBy(s))
 	case rec.Spec.Key != s.Key:
 		return st, nil, fmt.Errorf("%w: %s, and it has another key; Delete removes what is left of it", errTaken, st.Reason)
 	}
 	return st, rec, nil
+}
+
+// takenBy says to whom a name belongs that s was to get.
+func takenBy(s *Spec) string {
+	if s.Key == "" {
+		return "another guest has this name; a Spec with a key can be created repeatedly"
+	}
+	return "another guest has this name, made with another key or with none"
 }
 
 func conflictError(s *Spec, st Status) error {
@@ -196,8 +204,13 @@ func (h *Host) preflight(ctx context.Context, s *Spec) ([]Limit, error) {
 		}
 	}
 	limits = append(limits, h.defaultLimits(s)...)
+	return limits, h.strict(s, limits)
+}
+
+// strict refuses limits that would not hold, where the Spec wants all or nothing.
+func (h *Host) strict(s *Spec, limits []Limit) error {
 	if !s.Needs.Strict {
-		return limits, nil
+		return nil
 	}
 	var errs []error
 	for _, l := range limits {
@@ -205,7 +218,7 @@ func (h *Host) preflight(ctx context.Context, s *Spec) ([]Limit, error) {
 			errs = append(errs, h.unsupported(l.feature(), fmt.Sprintf("%s would be %s (%s), and needs.strict is set", l.Path, l.Enforcement, l.Reason)))
 		}
 	}
-	return limits, errors.Join(errs...)
+	return errors.Join(errs...)
 }
 
 // defaultLimits are those that hold by default only where the backend can.
@@ -267,11 +280,18 @@ func (h *Host) buildSteps(ctx context.Context, s *Spec, r *record, opts *CreateO
 
 // undo removes what was made, and tries again while the hypervisor is away.
 func (h *Host) undo(ctx context.Context, name string, r *record) error {
-	for pause := 100 * time.Millisecond; ; pause = min(2*pause, 2*time.Second) {
-		err := h.unmake(ctx, name, r)
-		if err == nil {
-			err = h.remove(ctx, "undo", name, r.ID, nil)
+	return h.insist(ctx, func(ctx context.Context) error {
+		if err := h.unmake(ctx, name, r); err != nil {
+			return err
 		}
+		return h.remove(ctx, "undo", name, r.ID, nil)
+	})
+}
+
+// insist does something again while the hypervisor is away, until the context ends.
+func (h *Host) insist(ctx context.Context, do func(context.Context) error) error {
+	for pause := 100 * time.Millisecond; ; pause = min(2*pause, 2*time.Second) {
+		err := do(ctx)
 		if !errors.Is(err, ErrUnavailable) {
 			return err
 		}

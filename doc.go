@@ -17,9 +17,9 @@
 //	return guest.Start(ctx, nil)
 //
 // Programs use the concrete types Host and [Guest]. What talks to a hypervisor
-// is a [Backend]; it has a package of its own, such as kvm, and programs do
-// not call its verbs. Package provisiontest has a backend in memory, on which
-// the examples here run.
+// is a [Backend]; it has a package of its own, kvm for virtual machines and lxc for
+// containers, and programs do not call its verbs. Package provisiontest has a backend
+// in memory, on which the examples here run.
 //
 // # Hosts and guests
 //
@@ -83,7 +83,7 @@
 // without being shown. [Plan.String] is stable, one line a field.
 //
 // A hypervisor's definition of a guest has more than a Spec says. Where a backend
-// can tell ([Drifter]; kvm can), a plan for a guest that is there also lists what
+// can tell ([Drifter]; kvm and lxc can), a plan for a guest that is there also lists what
 // differs between its definition and that of a guest made now by this version of
 // the library, under paths that begin with "definition/":
 //
@@ -141,6 +141,14 @@
 // that somebody removed by other means, with the evidence. [Host.RemoveOrphan]
 // removes what it is told to, after a second look.
 //
+// # Larger guests and snapshots
+//
+// [Guest.Resize] takes the whole Spec of a larger, or smaller, plan and gives the
+// guest its sizes and limits, while it runs where the backend can, or else with its
+// next start. It is all or nothing, as Create is, and refuses a Spec that differs in
+// anything else. Disks only grow. [Guest.Snapshot] keeps the disks of a guest, and
+// nothing else of it; [Guest.RestoreSnapshot] brings them back.
+//
 // # Suspension
 //
 // [Guest.Pause] freezes processors. [Guest.Suspend] is the verb of billing: the
@@ -186,7 +194,7 @@
 // interfaces as it can do honestly: [Pauser], [Autostarter], [Suspender],
 // [AgentStopper], [Preflighter], [Trier], [ImpactJudge], [Drifter], [Renderer],
 // [ConsoleLogger], [ConsoleOpener], [Execer], [StatsReader], [Addresser], [Watcher],
-// [Imager], [ImageReleaser], [Checker] and [Sweeper]. Host finds them by type
+// [Imager], [ImageReleaser], [Resizer], [Snapshotter], [Checker] and [Sweeper]. Host finds them by type
 // assertion: what a type implements it declares, unless [Info].Missing says why not
 // on this machine. Fields of Spec that Create puts into effect are declared in
 // Info.Honours; those that only a trial can tell of, in Info.Untried too.

@@ -139,5 +139,16 @@ func stateError(verb string, st Status) error {
 	if st.Reason != "" {
 		why = " (" + st.Reason + ")"
 	}
-	return fmt.Errorf("%w: cannot %s a guest that is %s%s", ErrState, verb, st.State, why)
+	return fmt.Errorf("%w: cannot %s a guest that is %s%s%s", ErrState, verb, st.State, why, remedy(verb, st.State))
+}
+
+// remedy is what to do about a state that refused a verb.
+func remedy(verb string, s State) string {
+	switch {
+	case s == StateIncomplete:
+		return "; create it again, or delete it"
+	case s == StatePaused && verb == "start":
+		return "; resume it"
+	}
+	return ""
 }

@@ -134,3 +134,72 @@ func ExampleGuest_Exec() {
 	// exit status 0 <nil>
 	// exit status 1 <nil>
 }
+
+// A customer has bought more: what can be changed while the guest runs is, and the
+// rest waits for its next restart.
+func ExampleGuest_Resize() {
+	ctx := context.Background()
+	host := machine(nil)
+	defer host.Close()
+	order := provision.Spec{Name: "web1", Key: "order-4711", Image: "debian-12", CPU: provision.CPU{Limit: 0.5}}
+	guest, err := host.Create(ctx, order, nil)
+	if err == nil {
+		err = guest.Start(ctx, nil)
+	}
+	if err != nil {
+		fmt.Println(err)
+		return
+	}
+	order.CPU.Limit, order.Memory.Size = 2, 4*provision.GiB
+	_, err = guest.Resize(ctx, order, nil)
+	fmt.Println("now:", errors.Is(err, provision.ErrState))
+	plan, err := guest.Resize(ctx, order, &provision.ResizeOptions{AtRestart: true})
+	if err != nil {
+		fmt.Println(err)
+		return
+	}
+	fmt.Print(plan)
+	// Output:
+	// now: true
+	// change sim "web1"
+	//   ~ cpu.limit: 0.5 -> 2 (live)
+	//   ~ memory.size: 512MiB -> 4GiB (next restart: guests see their hardware when they start)
+	//   ! memory.size: not enforced: it takes effect with the next restart
+}
+
+// Before an upgrade, a customer keeps what there is.
+func ExampleGuest_Snapshot() {
+	ctx := context.Background()
+	host := machine(nil)
+	defer host.Close()
+	guest := run(host, "web1")
+	if _, err := guest.Exec(ctx, []string{"touch", "/etc/good"}, nil); err != nil {
+		fmt.Println(err)
+	}
+	taken, err := guest.Snapshot(ctx, "before-upgrade", nil)
+	fmt.Println(taken.Name, taken.Consistency, err)
+	if err := guest.RestoreSnapshot(ctx, "before-upgrade", nil); errors.Is(err, provision.ErrState) {
+		fmt.Println("it must be off")
+	}
+	if _, err := guest.Stop(ctx, nil); err != nil {
+		fmt.Println(err)
+	}
+	fmt.Println(guest.RestoreSnapshot(ctx, "before-upgrade", nil))
+	// Output:
+	// before-upgrade frozen <nil>
+	// it must be off
+	// <nil>
+}
+
+// A program that asks how large its terminal is.
+func ExampleTerminal() {
+	ctx := context.Background()
+	host := machine(nil)
+	defer host.Close()
+	var out strings.Builder
+	_, err := run(host, "web1").Exec(ctx, []string{"stty", "size"}, &provision.ExecOptions{
+		Stdout: &out, TTY: &provision.Terminal{Size: provision.TerminalSize{Rows: 50, Cols: 132}},
+	})
+	fmt.Printf("%q %v\n", out.String(), err)
+	// Output: "50 132\r\n" <nil>
+}

@@ -1,6 +1,7 @@
 package provision
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -41,6 +42,36 @@ type ExecOptions struct {
 	// Dir is the directory that it begins in, an absolute path (FeatureExecDir).
 	// Default: the backend's choice.
 	Dir string
+	// TTY gives the program a terminal (FeatureExecTTY): what it writes comes in
+	// Stdout as it is written, all of it, and Stderr must be nil. Default: none.
+	TTY *Terminal
+}
+
+// Terminal is the terminal of a program that [Guest.Exec] runs. Stdin is what is
+// typed, control characters included; its end is typed as ^D. A Stdin that is an
+// io.Closer is closed when the program has ended, so that a Read that blocks, in an
+// io.PipeReader for example, does not keep Exec from returning.
+type Terminal struct {
+	// Size at the beginning. Default: 24 rows, and 80 columns.
+	Size TerminalSize
+	// Sizes that it takes on later, until the channel is closed or the program has
+	// ended. What nobody receives any more is lost, so send without blocking. Default: none.
+	Sizes <-chan TerminalSize
+}
+
+// TerminalSize is in characters.
+type TerminalSize struct {
+	Rows, Cols uint16
+}
+
+// complete returns a copy with a size.
+func (t *Terminal) complete() *Terminal {
+	if t == nil {
+		return nil
+	}
+	full := *t
+	full.Size = TerminalSize{cmp.Or(t.Size.Rows, 24), cmp.Or(t.Size.Cols, 80)}
+	return &full
 }
 
 // ExecResult says how a program ended.
@@ -96,6 +127,7 @@ func (g *Guest) exec(ctx context.Context, argv []string, opts *ExecOptions) (Exe
 	if opts != nil {
 		o = *opts
 	}
+	o.TTY = o.TTY.complete()
 	e, err := need[Execer](g.host, FeatureExec)
 	if err := errors.Join(err, g.host.execUses(&o), checkExec(argv, &o)); err != nil {
 		return ExecResult{}, err
@@ -137,6 +169,9 @@ func (h *Host) execUses(o *ExecOptions) error {
 	if o.Dir != "" {
 		errs = append(errs, h.Supports(FeatureExecDir))
 	}
+	if o.TTY != nil {
+		errs = append(errs, h.Supports(FeatureExecTTY))
+	}
 	return errors.Join(errs...)
 }
 
@@ -161,7 +196,7 @@ func checkExec(argv []string, o *ExecOptions) error {
 		total += len(e) + 1
 		name, _, ok := strings.Cut(e, "=")
 		if !ok || !envNameRE.MatchString(name) || strings.Contains(e, "\x00") {
-			bad(fmt.Sprintf("env[%d]", i), `is not a NAME=value without zero bytes, its name of A-Z, a-z, 0-9 and "_"`)
+			bad(fmt.Sprintf("env[%d]", i), `is not a NAME=value without zero bytes, its name of A-Z, a-z, 0-9 and "_" and not beginning with a digit`)
 		}
 	}
 	if total > maxExecText {
@@ -172,6 +207,9 @@ func checkExec(argv []string, o *ExecOptions) error {
 	}
 	if o.Dir != "" && (!path.IsAbs(o.Dir) || len(o.Dir) > 4095 || strings.Contains(o.Dir, "\x00")) {
 		bad("dir", "is not an absolute path")
+	}
+	if o.TTY != nil && o.Stderr != nil {
+		bad("stderr", "is not told from stdout on a terminal: leave it out")
 	}
 	return errors.Join(errs...)
 }

@@ -56,8 +56,14 @@ func (g *Guest) start(ctx context.Context, st Status, rec *record) error {
 		return suspendedError(rec)
 	case st.State == StateRunning:
 		return nil
-	case st.State == StatePaused || st.State == StateUnknown:
+	case st.State == StatePaused || st.State == StateUnknown || rec.Restoring != "":
 		return stateError("start", st)
+	}
+	if rec.Waiting != nil { // no more: all of it holds from this start on
+		rec.Waiting = nil
+		if err := g.host.save(ctx, g.name, rec); err != nil {
+			return err
+		}
 	}
 	unlock, err := g.host.lockMemory(ctx, &rec.Spec)
 	if err != nil {

@@ -48,6 +48,17 @@ func TestAroundSeesEverything(t *testing.T) {
 		{"same labels", func() error { return g.SetLabels(ctx, map[string]string{"a": "b"}) }, []string{"inspect"}},
 		{"suspend", func() error { return second(g.Suspend(ctx, "abuse", nil)) }, []string{"inspect", "record", "autostart", "block"}},
 		{"unsuspend", func() error { return g.Unsuspend(ctx, "abuse") }, []string{"inspect", "record", "autostart", "block", "record"}},
+		{"resize", func() error {
+			return second(g.Resize(ctx, with(s, func(s *provision.Spec) { s.CPU.Limit, s.Labels = 1, map[string]string{"a": "b"} }), nil))
+		}, []string{"inspect", "fit resize", "record", "resize", "resize/limits", "resize/disk 0", "inspect", "record"}},
+		{"snapshot", func() error { return second(g.Snapshot(ctx, "s", nil)) }, []string{
+			"inspect", "snapshots", "snapshot", "snapshot/begin", "snapshot/copy", "snapshot/commit",
+		}},
+		{"snapshots", func() error { return second(g.Snapshots(ctx)) }, []string{"inspect", "snapshots"}},
+		{"restore", func() error { return g.RestoreSnapshot(ctx, "s", nil) }, []string{
+			"inspect", "snapshots", "record", "restore", "restore/look", "restore/exchange", "record",
+		}},
+		{"delete snapshot", func() error { return g.DeleteSnapshot(ctx, "s") }, []string{"inspect", "snapshots", "delete snapshot", "delete snapshot/remove"}},
 		{"delete", func() error { return g.Delete(ctx, nil) }, []string{
 			"inspect", "record", "autostart", "delete", "delete/kill", "delete/disk 0", "delete/seed", "delete/guest",
 		}},

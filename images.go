@@ -29,7 +29,8 @@ type Image struct {
 
 // ImportOptions of [Host.ImportImage].
 type ImportOptions struct {
-	// Format of the image, as the backend names it: "qcow2" or "raw" for disks.
+	// Format of the image, as the backend names it: "qcow2" or "raw" for disks;
+	// "tar", "tar.gz", "tar.xz" or "tar.zst" for root file systems of containers.
 	// Required: it is never guessed, because a guest could write the header of
 	// another format into its own disk.
 	Format string
@@ -219,7 +220,7 @@ func checkImport(name string, o *ImportOptions) error {
 	f := &fields{}
 	f.image("image", name)
 	if o.Format == "" || !imageRE.MatchString(o.Format) {
-		f.add("format", o.Format, "must be stated: qcow2 or raw for disks; it is never guessed")
+		f.add("format", o.Format, "must be stated: qcow2 or raw for the disk of a virtual machine, tar, tar.gz, tar.xz or tar.zst for the root file system of a container; it is never guessed")
 	}
 	o.SHA256 = strings.ToLower(o.SHA256)
 	if o.SHA256 != "" && !sumRE.MatchString(o.SHA256) {

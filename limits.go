@@ -18,11 +18,34 @@ func (l *Limit) feature() Feature {
 	return Feature(path)
 }
 
-// changedByOthers is the reason of a limit that is not as it was made.
-const changedByOthers = "it was changed by other means"
+// Reasons of limits that are not as the record says.
+const (
+	changedByOthers = "it was changed by other means"
+	diskGone        = "the disk is gone"
+	waitsForStart   = "it takes effect with the next restart"
+	halfResized     = "a resize did not finish; the same Resize again finishes it"
+)
 
-// diskGone is the reason of a limit of a disk that is not there any more.
-const diskGone = "the disk is gone"
+// differs reports that what is in effect is not what the record says.
+func (l *Limit) differs() bool {
+	return l.Reason == changedByOthers || l.Reason == waitsForStart || l.Reason == halfResized
+}
+
+// tellResized says of limits that are not as the record says when that is the
+// doing of a Resize. What somebody else changes until the guest is started by us is
+// then told as waiting, too.
+func tellResized(st *Status, r *record, list []Limit) []Limit {
+	for i := range list {
+		switch l := &list[i]; {
+		case l.Reason != changedByOthers:
+		case r.Resizing != nil:
+			l.Reason = halfResized
+		case st.State.Live() && slices.Contains(r.Waiting, l.Path):
+			l.Reason = waitsForStart
+		}
+	}
+	return list
+}
 
 // tellGone says of limits that are not as they were made when that is because
 // their disk is gone.

@@ -40,7 +40,7 @@ func askedLimits(s *Spec) []Limit {
 // compared holds what a backend read back against what was asked for. A limit
 // that nobody asked for, or that is gone, was changed by other means.
 func compared(read []Limit, s *Spec) []Limit {
-	asked := askedLimits(s)
+	asked, sizes := askedLimits(s), askedSizes(s)
 	wants := make(map[string]string, len(asked))
 	for _, l := range asked {
 		wants[l.Path] = l.Want
@@ -55,6 +55,11 @@ func compared(read []Limit, s *Spec) []Limit {
 			if l.Enforcement == Enforced && !sameAmount(l.Path, want, l.Have) {
 				l.Enforcement, l.Reason = NotEnforced, changedByOthers
 			}
+		case sizes[l.Path] != "":
+			l.Want = sizes[l.Path]
+			if l.Enforcement == Enforced && !sameSize(l.Want, l.Have) {
+				l.Enforcement, l.Reason = NotEnforced, changedByOthers
+			}
 		case isLimit(l.Path):
 			l.Want, l.Enforcement, l.Reason = "", NotEnforced, changedByOthers
 		}
@@ -67,6 +72,31 @@ func compared(read []Limit, s *Spec) []Limit {
 		}
 	}
 	return list
+}
+
+// askedSizes are the counts and sizes of a Spec, by path, for backends that tell of
+// them among their limits. For others there is readBack.
+func askedSizes(s *Spec) map[string]string {
+	sizes := map[string]string{}
+	if s.CPU.Count != 0 {
+		sizes["cpu.count"] = strconv.Itoa(s.CPU.Count)
+	}
+	if s.Memory.Size != 0 {
+		sizes["memory.size"] = s.Memory.Size.String()
+	}
+	for i, d := range s.Disks {
+		if d.Size != 0 {
+			sizes[fmt.Sprintf("disks[%d].size", i)] = d.Size.String()
+		}
+	}
+	return sizes
+}
+
+// sameSize compares what was asked for with what is there, if that is told.
+func sameSize(want, have string) bool {
+	w, err := ParseBytes(want)
+	h, err2 := ParseBytes(have)
+	return have == "" || want == have || err == nil && err2 == nil && roundedUp(w, h)
 }
 
 // isLimit says whether a path is one of those of askedLimits.

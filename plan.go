@@ -129,12 +129,24 @@ func (h *Host) planned(ctx context.Context, s *Spec) (Status, *record, error) {
 func (h *Host) compare(st Status, rec *record, s *Spec) *Plan {
 	have, want := observed(st, rec), s.withDefaults(rec.ID)
 	p := &Plan{Guest: s.Name, Kind: h.info.Kind, Action: ActionNone, ID: rec.ID, Limits: st.Limits}
+	p.Changes = differences(rec, &have, &want)
+	for i := range p.Changes {
+		h.judge(st, &p.Changes[i])
+		p.Action = ActionChange
+	}
+	return p
+}
+
+// differences lists the fields in which a Spec differs from what a guest has, in
+// order. Secrets are compared with those of its record.
+func differences(rec *record, have, want *Spec) []Change {
+	var list []Change
 	old := map[string]string{}
-	for _, f := range flatten(&have) {
+	for _, f := range flatten(have) {
 		old[f.path] = f.value
 	}
-	secrets := secretDigests(rec.ID, &want)
-	for _, f := range flatten(&want) {
+	secrets := secretDigests(rec.ID, want)
+	for _, f := range flatten(want) {
 		was, known := old[f.path]
 		delete(old, f.path)
 		if _, secret := secrets[f.path]; secret {
@@ -143,23 +155,19 @@ func (h *Host) compare(st Status, rec *record, s *Spec) *Plan {
 			}
 		}
 		if !known || was != f.value {
-			p.Changes = append(p.Changes, Change{Path: f.path, Have: was, Want: f.value})
+			list = append(list, Change{Path: f.path, Have: was, Want: f.value})
 		}
 	}
 	for path, was := range old {
-		p.Changes = append(p.Changes, Change{Path: path, Have: was})
+		list = append(list, Change{Path: path, Have: was})
 	}
 	for path := range rec.Secrets {
 		if _, still := secrets[path]; !still {
-			p.Changes = append(p.Changes, Change{Path: path, Have: hidden})
+			list = append(list, Change{Path: path, Have: hidden})
 		}
 	}
-	slices.SortFunc(p.Changes, func(a, b Change) int { return strings.Compare(a.Path, b.Path) })
-	for i := range p.Changes {
-		h.judge(st, &p.Changes[i])
-		p.Action = ActionChange
-	}
-	return p
+	slices.SortFunc(list, func(a, b Change) int { return strings.Compare(a.Path, b.Path) })
+	return list
 }
 
 // drift adds to a plan what differs in the hypervisor's definition of the guest
@@ -207,7 +215,7 @@ func observed(st Status, rec *record) Spec {
 	}
 	observeNICs(s.NICs, st.NICs)
 	for _, l := range st.Limits {
-		if l.Reason == changedByOthers {
+		if l.differs() {
 			setLimit(&s, l.Path, l.Have)
 		}
 	}

@@ -22,9 +22,10 @@ type Call struct {
 	// "pause", "resume", "block" (Suspender), "delete", "undo" (a Delete of what
 	// a failed Create left, and a RemoveImage after a failed import), "inspect",
 	// "list", "console", "check", "try" (Trier), "images", "import", "remove image",
-	// "needs image".
+	// "needs image", "fit resize", "resize", "snapshot", "snapshots", "restore", "delete snapshot";
+	// "undo" is also a Resize to what was before, and a DeleteSnapshot, after a failure.
 	Op    string
-	Step  string // inside a create, delete, undo or import: the step; else empty
+	Step  string // inside a long one: the step; else empty
 	Kind  string // the backend
 	Guest string // name of the guest or image, where there is one
 	ID    ID     // of the guest, where known
@@ -60,6 +61,9 @@ func (s *Steps) Do(ctx context.Context, step string, do func(context.Context) er
 	c.Step = step
 	return s.around(ctx, c, do)
 }
+
+// begun reports whether a step was to be run.
+func (s *Steps) begun() bool { return s != nil && s.last.Step != "" }
 
 // Progress reports how far the running step has come.
 func (s *Steps) Progress(done, total int64) {

@@ -196,19 +196,24 @@ func (h *Host) lock(ctx context.Context, space uint8, name string, mode lock.Mod
 
 // inspect returns one guest with what its record says.
 func (h *Host) inspect(ctx context.Context, ref Ref) (Status, *record, error) {
-	var f Found
-	err := h.call(ctx, Call{Op: "inspect", Guest: ref.Name, ID: ref.ID}, func(ctx context.Context) (err error) {
-		f, err = h.backend.Inspect(ctx, ref)
-		return err
-	})
+	f, err := h.native(ctx, ref)
 	if err != nil {
 		return Status{}, nil, err
 	}
-	if ref.ID != "" && f.Status.ID != ref.ID {
-		return Status{}, nil, fmt.Errorf("%w: the backend answered with guest %s", ErrNotFound, f.Status.ID)
-	}
 	st, rec := h.guestOf(f)
 	return st, rec, nil
+}
+
+// native returns one guest as the backend has it.
+func (h *Host) native(ctx context.Context, ref Ref) (f Found, err error) {
+	err = h.call(ctx, Call{Op: "inspect", Guest: ref.Name, ID: ref.ID}, func(ctx context.Context) (err error) {
+		f, err = h.backend.Inspect(ctx, ref)
+		return err
+	})
+	if err == nil && ref.ID != "" && f.Status.ID != ref.ID {
+		err = fmt.Errorf("%w: the backend answered with guest %s", ErrNotFound, f.Status.ID)
+	}
+	return f, err
 }
 
 // save writes the record of a guest.

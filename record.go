@@ -44,6 +44,14 @@ type record struct {
 	// Lifting remembers what an Unsuspend still has to do: the suspension is
 	// over, and power and autostart are not yet as before.
 	Lifting *lifting `json:"lifting,omitempty"`
+	// Resizing is what a Resize wants that has not finished: the guest is as Spec
+	// says, as this says, or something of both.
+	Resizing *Spec `json:"resizing,omitempty"`
+	// Waiting lists the limits that a guest that is on has only from its next start.
+	Waiting []string `json:"waiting,omitempty"`
+	// Restoring is the snapshot that is being restored, or the restore of which has
+	// not finished.
+	Restoring string `json:"restoring,omitempty"`
 }
 
 // suspension remembers why a guest must not run and how it was before.
@@ -196,11 +204,14 @@ func (h *Host) guestOf(f Found) (Status, *record) {
 	st.Addresses = addresses(r, st.Addresses)
 	st.Limits = nicLimits(&st, r)
 	st.Limits = tellGone(&st, slices.Concat(readBack(&st, r), compared(st.Limits, &r.Spec), untold(st.Limits, h.defaultLimits(&r.Spec)...)))
+	st.Limits = tellResized(&st, r, st.Limits)
 	if r.Suspended != nil {
 		st.Suspended = slices.Clone(r.Suspended.Reasons)
 	}
-	if why := breach(&st, r); why != "" {
-		st.Reason = strings.TrimPrefix(st.Reason+"; "+why, "; ")
+	for _, why := range []string{breach(&st, r), halfRestored(r)} {
+		if why != "" {
+			st.Reason = strings.TrimPrefix(st.Reason+"; "+why, "; ")
+		}
 	}
 	switch r.Phase {
 	case creating:

@@ -115,7 +115,8 @@ type NIC struct {
 	// Rate limits, as the guest sees them. Default: none.
 	Rate Rate `json:"rate,omitzero" yaml:"rate,omitempty"`
 	// MTU of both ends, 68 to 65521, and 1280 or more with an IPv6 address.
-	// Default: that of the bridge.
+	// Default: that of the bridge. A bridge of Linux whose own MTU nobody has set
+	// follows the smallest of its ports: set it where cards with a smaller one are.
 	MTU int `json:"mtu,omitempty" yaml:"mtu,omitempty"`
 	// Isolated NICs exchange no frames with each other, only with the bridge's
 	// other ports: guests of different customers on one bridge.

@@ -64,6 +64,9 @@ func (b *Backend) Exec(ctx context.Context, id provision.ID, argv []string, opts
 			return provision.ExecResult{}, &provision.UnsupportedError{Feature: f, Kind: "kvm", Reason: missing[f]}
 		}
 	}
+	if opts.TTY != nil {
+		return provision.ExecResult{}, &provision.UnsupportedError{Feature: provision.FeatureExecTTY, Kind: "kvm", Reason: missing[provision.FeatureExecTTY]}
+	}
 	cmd, word := program(argv, opts)
 	if opts.Stdin != nil {
 		input, err := io.ReadAll(io.LimitReader(opts.Stdin, maxInput+1))

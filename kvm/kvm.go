@@ -176,6 +176,9 @@ var missing = map[provision.Feature]string{
 	provision.FeatureMemorySwap: "a KVM guest has its own kernel; give it a swap disk or file inside",
 	provision.FeatureExecUser:   "the guest agent runs programs as root; use runuser or su in the guest",
 	provision.FeatureExecDir:    "the guest agent runs programs in /; use env -C or a shell in the guest",
+	provision.FeatureExecTTY:    "the guest agent gives programs no terminal; log in on the console",
+	provision.FeatureResize:     "this version does not change the definition of a guest that is there",
+	provision.FeatureSnapshots:  "this version takes none; snapshots made by other means go with their guest",
 }
 
 // Probe implements [provision.Backend].

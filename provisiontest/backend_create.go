@@ -5,7 +5,6 @@ import (
 	"fmt"
 	"maps"
 	"slices"
-	"strings"
 
 	"github.com/guestforge/provision"
 )
@@ -65,12 +64,12 @@ func (m *machine) addVolume(n *provision.NewGuest, i int, d provision.Disk) erro
 	return nil
 }
 
-// Delete implements [provision.Backend]: "kill", then each volume, "seed" and
-// "guest".
+// Delete implements [provision.Backend]: "kill", then each volume and snapshot,
+// "seed" and "guest".
 func (b *Backend) Delete(ctx context.Context, id provision.ID, s *provision.Steps) error {
-	var volumes []string
+	var volumes, snapshots []string
 	err := b.view(ctx, func(m *machine) error {
-		volumes = m.volumesOf(id)
+		volumes, snapshots = m.volumesOf(id), m.snapshotsOf(id)
 		return nil
 	})
 	if err != nil {
@@ -86,8 +85,12 @@ func (b *Backend) Delete(ctx context.Context, id provision.ID, s *provision.Step
 		return err
 	}
 	for _, v := range volumes {
-		name := strings.TrimPrefix(v, string(id)+"-")
-		if err := b.step(ctx, s, name, func(m *machine) error { delete(m.Volumes, v); return nil }); err != nil {
+		if err := b.step(ctx, s, shortName(id, v), func(m *machine) error { delete(m.Volumes, v); return nil }); err != nil {
+			return err
+		}
+	}
+	for _, snap := range snapshots {
+		if err := b.step(ctx, s, shortName(id, snap), func(m *machine) error { delete(m.Snapshots, snap); return nil }); err != nil {
 			return err
 		}
 	}

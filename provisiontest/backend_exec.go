@@ -17,7 +17,7 @@ import (
 
 // Exec implements [provision.Execer], with a handful of programs: true, false, echo,
 // cat of its input, env, id -un, pwd, sleep SECONDS, by the Backend's clock, tail, which
-// does not end, and pidof. Their processes are known to this Backend value alone.
+// does not end, pidof, touch FILE, test -e FILE, stty size and sh -c "read line; PROGRAM". Their processes are known to this Backend value alone.
 func (b *Backend) Exec(ctx context.Context, id provision.ID, argv []string, opts *provision.ExecOptions) (provision.ExecResult, error) {
 	if err := b.refuseExec(opts); err != nil {
 		return provision.ExecResult{}, err
@@ -40,6 +40,7 @@ func (b *Backend) Exec(ctx context.Context, id provision.ID, argv []string, opts
 		p.opts.Stderr = io.Discard
 	}
 	defer b.began(id, argv[0])()
+	defer p.attach()()
 	code, err := run(p)
 	return provision.ExecResult{Code: code}, err
 }
@@ -51,6 +52,9 @@ func (b *Backend) refuseExec(o *provision.ExecOptions) error {
 	}
 	if o.Dir != "" {
 		errs = append(errs, b.refuse(provision.FeatureExecDir))
+	}
+	if o.TTY != nil {
+		errs = append(errs, b.refuse(provision.FeatureExecTTY))
 	}
 	return errors.Join(errs...)
 }
@@ -94,6 +98,7 @@ type process struct {
 	guest provision.ID
 	argv  []string
 	opts  provision.ExecOptions // with all streams
+	tty   *tty                  // nil: none
 }
 
 func programs() map[string]func(*process) (int, error) {
@@ -113,6 +118,10 @@ func programs() map[string]func(*process) (int, error) {
 		"sleep": (*process).sleep,
 		"tail":  (*process).forever,
 		"pidof": (*process).pidof,
+		"touch": (*process).touch,
+		"test":  (*process).test,
+		"stty":  (*process).stty,
+		"sh":    (*process).shell,
 	}
 }
 
@@ -135,6 +144,24 @@ func (p *process) cat() (int, error) {
 	}
 	_, err := io.Copy(p.opts.Stdout, p.opts.Stdin)
 	return 0, err
+}
+
+// touch and test know files by their names alone, as the disks of a guest hold them.
+func (p *process) touch() (int, error) {
+	return 0, p.change(p.ctx, p.guest, func(_ *machine, g *guest) error {
+		put(&g.Files, p.argv[len(p.argv)-1], true)
+		return nil
+	})
+}
+
+func (p *process) test() (code int, err error) {
+	err = p.change(p.ctx, p.guest, func(_ *machine, g *guest) error {
+		if !g.Files[p.argv[len(p.argv)-1]] {
+			code = 1
+		}
+		return nil
+	})
+	return code, err
 }
 
 func (p *process) sleep() (int, error) {

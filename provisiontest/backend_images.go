@@ -79,6 +79,9 @@ func (b *Backend) NeedsImage(ctx context.Context, id provision.ID, image string)
 		for _, v := range m.volumesOf(id) {
 			needs = needs || m.Volumes[v].Base == image
 		}
+		for _, s := range m.snapshotsOf(id) {
+			needs = needs || m.Snapshots[s].Base == image
+		}
 		return nil
 	})
 	return needs, err

@@ -138,6 +138,7 @@ func featureOf(path string) provision.Feature {
 func (b *Backend) Impact(_ provision.Status, c provision.Change) (provision.Impact, string) {
 	switch {
 	case strings.Contains(c.Path, ".rate"), strings.HasSuffix(c.Path, ".iops"), strings.HasSuffix(c.Path, ".bps"),
+		strings.HasPrefix(c.Path, "disks[") && strings.HasSuffix(c.Path, ".size") && c.Have != "",
 		c.Path == "cpu.limit", c.Path == "cpu.weight":
 		return provision.ImpactLive, ""
 	}

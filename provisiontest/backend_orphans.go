@@ -35,6 +35,7 @@ func (b *Backend) RemoveOrphan(ctx context.Context, o provision.Orphan, before t
 			switch o.Kind {
 			case provision.OrphanVolume:
 				delete(m.Volumes, o.Name)
+				delete(m.Snapshots, o.Name)
 			case provision.OrphanSeed:
 				delete(m.Seeds, o.Name)
 			case provision.OrphanImage:
@@ -60,6 +61,12 @@ func (m *machine) orphans() []provision.Orphan {
 		n := len(list)
 		if add(provision.OrphanVolume, name, v.Owner); len(list) > n {
 			list[n].Size, list[n].Modified = provision.Bytes(v.Size), v.Made
+		}
+	}
+	for name, s := range m.Snapshots {
+		n := len(list)
+		if add(provision.OrphanVolume, name, s.Owner); len(list) > n {
+			list[n].Size, list[n].Modified = provision.Bytes(s.Size), s.Created
 		}
 	}
 	for name, owner := range m.Seeds {

@@ -45,6 +45,9 @@ func (b *Backend) RemoveOutside(name string) error {
 		for _, v := range m.volumesOf(g.ID) {
 			delete(m.Volumes, v)
 		}
+		for _, s := range m.snapshotsOf(g.ID) {
+			delete(m.Snapshots, s)
+		}
 		delete(m.Seeds, seedName(g.ID))
 		m.undefine(g.ID)
 		return nil
@@ -106,7 +109,7 @@ func (b *Backend) Write(name, text string) error {
 	})
 }
 
-// Objects lists everything that there is, guests, volumes, seeds, images and
+// Objects lists everything that there is, guests, volumes, snapshots, seeds, images and
 // unfinished imports, one line each, sorted.
 func (b *Backend) Objects() ([]string, error) {
 	var list []string
@@ -130,7 +133,10 @@ func (b *Backend) String() string {
 		for _, g := range m.sorted() {
 			fmt.Fprintln(&text, g)
 			for _, v := range slices.Backward(m.volumesOf(g.ID)) {
-				fmt.Fprintf(&text, "  %s %s\n", strings.TrimPrefix(v, string(g.ID)+"-"), provision.Bytes(m.Volumes[v].Size))
+				fmt.Fprintf(&text, "  %s %s\n", shortName(g.ID, v), provision.Bytes(m.Volumes[v].Size))
+			}
+			for _, s := range m.snapshotsOf(g.ID) {
+				fmt.Fprintf(&text, "  %s\n", shortName(g.ID, s))
 			}
 			if _, ok := m.Seeds[seedName(g.ID)]; ok {
 				fmt.Fprintln(&text, "  seed")

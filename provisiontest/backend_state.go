@@ -15,15 +15,16 @@ const machineVersion = 1
 
 // machine is all that the hypervisor knows. Its JSON form is the state file.
 type machine struct {
-	Version int                        `json:"version"`
-	Guests  map[provision.ID]*guest    `json:"guests,omitempty"`
-	Volumes map[string]volume          `json:"volumes,omitempty"`
-	Seeds   map[string]provision.ID    `json:"seeds,omitempty"` // to their owners
-	Images  map[string]provision.Image `json:"images,omitempty"`
-	Partial map[string]bool            `json:"partial,omitempty"` // imports that have not ended
-	Log     []provision.Event          `json:"log,omitempty"`     // the newest events
-	Logged  int64                      `json:"logged"`            // how many there ever were
-	opts    *BackendOptions
+	Version   int                        `json:"version"`
+	Guests    map[provision.ID]*guest    `json:"guests,omitempty"`
+	Volumes   map[string]volume          `json:"volumes,omitempty"`
+	Seeds     map[string]provision.ID    `json:"seeds,omitempty"` // to their owners
+	Snapshots map[string]snapshot        `json:"snapshots,omitempty"`
+	Images    map[string]provision.Image `json:"images,omitempty"`
+	Partial   map[string]bool            `json:"partial,omitempty"` // imports that have not ended
+	Log       []provision.Event          `json:"log,omitempty"`     // the newest events
+	Logged    int64                      `json:"logged"`            // how many there ever were
+	opts      *BackendOptions
 }
 
 // guest is one guest. Its Spec holds no secrets.
@@ -38,9 +39,11 @@ type guest struct {
 	Autostart bool             `json:"autostart,omitempty"`
 	Suspended bool             `json:"suspended,omitempty"`
 	Console   string           `json:"console,omitempty"`
-	Runs      int              `json:"runs,omitempty"` // how often it was started
-	Ran       time.Duration    `json:"ran,omitempty"`  // how long it ran in this run, before Since
-	Since     time.Time        `json:"since,omitzero"` // when it began to run, if it does
+	Runs      int              `json:"runs,omitempty"`  // how often it was started
+	Ran       time.Duration    `json:"ran,omitempty"`   // how long it ran in this run, before Since
+	Since     time.Time        `json:"since,omitzero"`  // when it began to run, if it does
+	Next      *provision.Spec  `json:"next,omitempty"`  // what it becomes when it is off
+	Files     map[string]bool  `json:"files,omitempty"` // that were made in it, by path
 
 	// Redefined is what somebody changed in the definition.
 	Redefined []provision.Change `json:"redefined,omitempty"`
@@ -91,6 +94,7 @@ func (m *machine) set(g *guest, s provision.State, reason string) {
 		g.Since = m.opts.Clock.Now()
 	}
 	g.State, g.Reason, g.Until = s, reason, time.Time{}
+	g.settle()
 	m.note(provision.EventState, g)
 }
 
@@ -150,7 +154,7 @@ func (m *machine) leftovers() []string {
 	return m.parts(func(owner provision.ID) bool { return m.Guests[owner] == nil })
 }
 
-// parts lists volumes and seeds of chosen owners, and all unfinished imports.
+// parts lists volumes, seeds and snapshots of chosen owners, and all unfinished imports.
 func (m *machine) parts(of func(owner provision.ID) bool) []string {
 	var list []string
 	for name, v := range m.Volumes {
@@ -161,6 +165,11 @@ func (m *machine) parts(of func(owner provision.ID) bool) []string {
 	for name, owner := range m.Seeds {
 		if of(owner) {
 			list = append(list, "seed "+name)
+		}
+	}
+	for name, s := range m.Snapshots {
+		if of(s.Owner) {
+			list = append(list, "snapshot "+name)
 		}
 	}
 	for name := range m.Partial {

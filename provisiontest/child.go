@@ -5,6 +5,7 @@ import (
 	"context"
 	"encoding/json"
 	"fmt"
+	"maps"
 	"os"
 	"strings"
 	"testing"
@@ -63,9 +64,12 @@ func jobFromEnv(t *testing.T) *job {
 	return j
 }
 
+// work is what a child can do.
+type work func(context.Context, *testing.T, *provision.Host, *job) (provision.ID, error)
+
 // works returns what children can do.
-func (s *suite) works() map[string]func(context.Context, *testing.T, *provision.Host, *job) (provision.ID, error) {
-	return map[string]func(context.Context, *testing.T, *provision.Host, *job) (provision.ID, error){
+func (s *suite) works() map[string]work {
+	all := map[string]work{
 		"create": s.childCreate,
 		"delete": s.childDelete,
 		"import": s.childImport,
@@ -79,6 +83,8 @@ func (s *suite) works() map[string]func(context.Context, *testing.T, *provision.
 			return childVerb(ctx, h, j, func(g *provision.Guest) error { return g.Unsuspend(ctx, "payment") })
 		},
 	}
+	maps.Copy(all, s.changes())
+	return all
 }
 
 // childVerb runs a verb on the guest of the job.

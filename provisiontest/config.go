@@ -31,6 +31,9 @@ type Config struct {
 	// Image returns content and format of an image that can be imported. Nil
 	// where images are unsupported.
 	Image func(tb testing.TB, machine string) (content []byte, format string)
+	// Bigger returns the Spec of the same guest with larger sizes and limits, for
+	// Resize. Default: all that the Spec asks for, times one and a quarter to two.
+	Bigger func(provision.Spec) provision.Spec
 	// Copied returns the Spec of a guest whose disks are full copies of the image
 	// that it names, so that it does without that. Default: nil, there is none.
 	Copied func(tb testing.TB, machine, name, image string) provision.Spec
@@ -73,6 +76,9 @@ func (c *Config) setDefaults(tb testing.TB) {
 	require.NotNil(tb, c.Foreign, "Config.Foreign is required")
 	if c.Options == nil {
 		c.Options = func(testing.TB) *provision.Options { return nil }
+	}
+	if c.Bigger == nil {
+		c.Bigger = bigger
 	}
 	if c.Booted == "" {
 		c.Booted = "BOOTED-OK"

@@ -100,6 +100,7 @@ func (e *env) execPrograms() {
 			require.Equal(e.t, "/tmp\n", e.exec(g, in, "pwd").out)
 		}
 	})
+	e.sub("terminal", func(e *env) { e.execTerminal(g) })
 	e.sub("no program", func(e *env) {
 		var out bytes.Buffer
 		for _, o := range []*provision.ExecOptions{nil, {Stdout: &out}} {

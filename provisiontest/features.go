@@ -97,6 +97,14 @@ func (e *env) verbUses(g *provision.Guest) map[provision.Feature]func() error {
 		provision.FeatureExec:     func() error { return e.execOnce(g, nil) },
 		provision.FeatureExecUser: func() error { return e.execOnce(g, &provision.ExecOptions{User: "root"}) },
 		provision.FeatureExecDir:  func() error { return e.execOnce(g, &provision.ExecOptions{Dir: "/"}) },
+		provision.FeatureExecTTY:  func() error { return e.execOnce(g, &provision.ExecOptions{TTY: new(provision.Terminal)}) },
+		provision.FeatureResize: func() error {
+			same := e.spec("g")
+			same.Autostart = e.status(g).Autostart
+			_, err := g.Resize(e.ctx, same, nil)
+			return err
+		},
+		provision.FeatureSnapshots: func() error { _, err := g.Snapshots(e.ctx); return err },
 	}
 }
 

@@ -73,6 +73,14 @@ func mutants() map[string]mutant {
 		"render shows secrets":        {"capability/render", func(b *Backend) provision.Backend { return talkative{b} }},
 		"exec lets it live":           {"exec/deadline", func(b *Backend) provision.Backend { return haunted{b} }},
 		"console for everybody":       {"console/one-user", func(b *Backend) provision.Backend { return crowded{b} }},
+		"resize does nothing":         {"resize/off", func(b *Backend) provision.Backend { return idleResize{b} }},
+		"resize forgets what waits":   {"resize/on", func(b *Backend) provision.Backend { return forgetful{b} }},
+		"resize cannot go back":       {"resize/fails", func(b *Backend) provision.Backend { return oneWay{b} }},
+		"resize always fits":          {"resize/refused", func(b *Backend) provision.Backend { return roomy{b} }},
+		"snapshots are half":          {"snapshots/killed", func(b *Backend) provision.Backend { return halfSeen{b} }},
+		"restore does nothing":        {"snapshots/kept", func(b *Backend) provision.Backend { return stuck{b} }},
+		"delete leaves snapshots":     {"snapshots/kept", func(b *Backend) provision.Backend { return hoarder{b} }},
+		"terminals have one size":     {"exec/programs", func(b *Backend) provision.Backend { return deafTerminal{b} }},
 		"plan makes what it looks at": {"plan/create", func(b *Backend) provision.Backend { return eagerPlan{b} }},
 	}
 }

@@ -74,6 +74,8 @@ func groups() []group {
 		{"capability", capabilityCases()},
 		{"plan", planCases()},
 		{"usage", usageCases()},
+		{"resize", resizeCases()},
+		{"snapshots", snapshotCases()},
 		{"images", imagesCases()},
 		{"exec", execCases()},
 		{"console", consoleCases()},

@@ -34,26 +34,11 @@ suite=bookworm
 packages=linux-image-cloud-amd64,initramfs-tools,systemd-sysv,systemd-resolved,libnss-resolve,udev,dbus,cloud-init,cloud-guest-utils,fdisk
 packages+=,qemu-guest-agent,netplan.io,openssh-server,sudo,iproute2,procps
 
-# mirror LABEL DEFAULT prints where apt has the packages of Debian on this machine.
-mirror() {
-	local found=
-	if command -v apt-get >/dev/null; then
-		found=$(apt-get indextargets --format '$(REPO_URI)' 'Created-By: Packages' "Label: $1" 2>/dev/null | head -n 1) || true
-	fi
-	echo "${found:-$2}"
-}
-
-apt_options=()
-if command -v apt-config >/dev/null; then
-	while IFS= read -r line; do
-		apt_options+=("--aptopt=${line%;}")
-	done < <(apt-config dump | grep -E '^Acquire::https?::([^ ]*::)?([Pp]roxy|CaInfo|[Vv]erify)[^ ]* ".+";$' || true)
-fi
-debian=$(mirror Debian http://deb.debian.org/debian/)
-security=$(mirror Debian-Security http://deb.debian.org/debian-security/)
+. "$(dirname "${BASH_SOURCE[0]}")/debian-apt.sh"
 
 # What is done inside, besides the packages. The initrd needs the driver of the disk
-# alone, and one kind of host key is enough: under emulation each costs seconds.
+# alone, one kind of host key is enough, and nobody reads which boot loader there is
+# or what keys are: under emulation each costs seconds. So do units that are not used.
 cat >"$work/customize" <<'HOOK'
 set -eu
 root=$1
@@ -63,9 +48,18 @@ FSTAB
 echo MODULES=list >"$root/etc/initramfs-tools/conf.d/modules"
 printf 'virtio_pci\nvirtio_blk\n' >>"$root/etc/initramfs-tools/modules"
 chroot "$root" update-initramfs -u
-printf 'ssh_genkeytypes: [ed25519]\nlocale: C.UTF-8\n' >"$root/etc/cloud/cloud.cfg.d/20_image.cfg"
+cat >"$root/etc/cloud/cloud.cfg.d/20_image.cfg" <<CLOUD
+ssh_genkeytypes: [ed25519]
+locale: C.UTF-8
+apt: {preserve_sources_list: true}
+grub_dpkg: {enabled: false}
+ssh: {emit_keys_to_console: false}
+no_ssh_fingerprints: true
+CLOUD
 chroot "$root" systemctl enable systemd-networkd systemd-resolved ssh
-chroot "$root" systemctl mask apt-daily.timer apt-daily-upgrade.timer e2scrub_all.timer e2scrub_reap.service dpkg-db-backup.timer fstrim.timer
+chroot "$root" systemctl mask apt-daily.timer apt-daily-upgrade.timer e2scrub_all.timer e2scrub_reap.service dpkg-db-backup.timer fstrim.timer \
+	modprobe@configfs.service modprobe@dm_mod.service modprobe@drm.service modprobe@efi_pstore.service modprobe@fuse.service modprobe@loop.service \
+	systemd-binfmt.service sys-kernel-debug.mount sys-kernel-tracing.mount dev-mqueue.mount getty@tty1.service
 rm -f "$root"/etc/ssh/ssh_host_* "$root"/etc/apt/apt.conf.d/99mmdebstrap "$root/etc/hostname"
 : >"$root/etc/machine-id"
 HOOK
@@ -98,7 +92,7 @@ timeout 1
 label guest
   kernel /vmlinuz
   initrd /initrd
-  append root=LABEL=guestroot ro console=ttyS0,115200 quiet tsc=reliable no_timer_check mitigations=off i8042.noaux i8042.nokbd random.trust_cpu=on
+  append root=LABEL=guestroot ro console=ttyS0,115200 quiet tsc=reliable no_timer_check mitigations=off nokaslr cryptomgr.notests i8042.noaux i8042.nokbd random.trust_cpu=on rcupdate.rcu_expedited=1 audit=0 systemd.log_level=notice
 BOOT
 offset=$((boot_start * mib))
 mkfs.vfat -F 16 -n GUESTBOOT -h $((offset / 512)) --offset $((offset / 512)) "$disk" $((boot_size * 1024)) >/dev/null

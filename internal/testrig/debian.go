@@ -12,8 +12,12 @@ import (
 	"path/filepath"
 )
 
-// debianScript, below the root of the module, builds the image of Debian.
-const debianScript = "scripts/debian-image.sh"
+// Scripts below the root of the module that build Debian: a disk, and a root file
+// system for containers.
+const (
+	debianScript     = "scripts/debian-image.sh"
+	debianRootScript = "scripts/debian-root.sh"
+)
 
 // CachedDebian returns the path of an image of Debian with cloud-init and the guest
 // agent, in dir, where scripts/debian-image.sh builds it if that has not been done
@@ -27,8 +31,24 @@ func CachedDebian(ctx context.Context, dir string) (string, error) {
 	return path, nil
 }
 
+// CachedDebianRoot returns the path of a tarball with the root file system of a Debian
+// for containers, in dir, where scripts/debian-root.sh builds it as [CachedDebian] does.
+func CachedDebianRoot(ctx context.Context, dir string) (string, error) {
+	path, err := cachedScript(ctx, dir, debianRootScript, "debian-root-%s.tar", debianRootTools)
+	if err != nil {
+		return "", fmt.Errorf("cached root of Debian: %w", err)
+	}
+	return path, nil
+}
+
 func cachedDebian(ctx context.Context, dir string) (string, error) {
-	script, err := findUp(debianScript)
+	return cachedScript(ctx, dir, debianScript, "debian-%s.qcow2", debianTools)
+}
+
+// cachedScript returns the path of what a script builds, under a name that has the
+// digest of the script in it.
+func cachedScript(ctx context.Context, dir, script, name string, tools []tool) (string, error) {
+	script, err := findUp(script)
 	if err != nil {
 		return "", err
 	}
@@ -37,9 +57,9 @@ func cachedDebian(ctx context.Context, dir string) (string, error) {
 		return "", err
 	}
 	sum := sha256.Sum256(text)
-	name := "debian-" + hex.EncodeToString(sum[:])[:16] + ".qcow2"
-	return cached(dir, name, "debian.lock", func(path string) error {
-		if err := check(debianTools, true); err != nil {
+	name = fmt.Sprintf(name, hex.EncodeToString(sum[:])[:16])
+	return cached(dir, name, filepath.Base(script)+".lock", func(path string) error {
+		if err := check(tools, true); err != nil {
 			return err
 		}
 		_, err := run(ctx, "bash", script, path)

@@ -13,9 +13,11 @@ import (
 	"testing"
 )
 
-// Packages are the Debian packages the rig needs.
+// Packages are the Debian packages the rig needs, and those of the tests of containers.
 var Packages = []string{
+	"apparmor",
 	"busybox-static",
+	"btrfs-progs",
 	"dosfstools",
 	"e2fsprogs",
 	"fdisk",
@@ -25,12 +27,17 @@ var Packages = []string{
 	"libvirt-daemon-system",
 	"linux-image-cloud-amd64",
 	"lvm2",
+	"lxc",
+	"lxc-dev",
 	"mmdebstrap",
 	"mtools",
+	"nftables",
 	"openssh-client",
 	"openssh-server",
 	"openvswitch-switch",
 	"ovmf",
+	"perl",
+	"pkg-config",
 	"qemu-guest-agent",
 	"qemu-system-x86",
 	"qemu-utils",
@@ -38,6 +45,9 @@ var Packages = []string{
 	"syslinux",
 	"syslinux-common",
 	"util-linux",
+	"xfsprogs",
+	"xz-utils",
+	"zstd",
 }
 
 // A tool is a file the rig needs, and the package that has it. A name
@@ -82,6 +92,9 @@ var debianTools = []tool{
 	{"ssh", "openssh-client"},
 	{"ssh-keygen", "openssh-client"},
 }
+
+// debianRootTools are what scripts/debian-root.sh needs.
+var debianRootTools = []tool{{"mmdebstrap", "mmdebstrap"}}
 
 var ovsTools = []tool{
 	{"ovs-vsctl", "openvswitch-switch"},

@@ -8,8 +8,8 @@
 //	rig packages
 //
 // "up" prints shell assignments and waits until its standard input is closed
-// or a signal ends it; then everything it started is gone. "debian" builds the image of
-// Debian that the tests find in DIR, their TESTRIG_CACHE. "packages" prints the
+// or a signal ends it; then everything it started is gone. "debian" builds the disk and
+// the root file system of Debian that the tests find in DIR, their TESTRIG_CACHE. "packages" prints the
 // Debian packages that the others need.
 package main
 
@@ -68,11 +68,16 @@ func command(ctx context.Context, args []string, stdin io.Reader, stdout io.Writ
 		if *dir == "" {
 			return errors.New(usage)
 		}
-		path, err := testrig.CachedDebian(ctx, *dir)
-		if err == nil {
-			_, err = fmt.Fprintln(stdout, path)
+		for _, cached := range []func(context.Context, string) (string, error){testrig.CachedDebianRoot, testrig.CachedDebian} {
+			path, err := cached(ctx, *dir)
+			if err != nil {
+				return err
+			}
+			if _, err := fmt.Fprintln(stdout, path); err != nil {
+				return err
+			}
 		}
-		return err
+		return nil
 	case "packages":
 		_, err := fmt.Fprintln(stdout, strings.Join(testrig.Packages, "\n"))
 		return err

@@ -4,7 +4,6 @@ import (
 	"fmt"
 	"math"
 	"os"
-	"regexp"
 	"slices"
 	"strings"
 	"testing"
@@ -324,12 +323,10 @@ func unnumbered(tb testing.TB, doc string) []string {
 	var list []string
 	for _, f := range said(mustFlatten(tb, doc)) {
 		if !f.blank() {
-			f.Path = numbers.ReplaceAllString(f.Path, "")
+			f.Path = f.plain
 			list = append(list, f.String())
 		}
 	}
 	slices.Sort(list)
 	return list
 }
-
-var numbers = regexp.MustCompile(`\[\d+\]`)

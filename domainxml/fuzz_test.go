@@ -209,7 +209,7 @@ func bare(facts []fact) []fact {
 	var list []fact
 	for _, f := range facts {
 		if !f.blank() {
-			list = append(list, fact{Path: numbers.ReplaceAllString(f.Path, ""), Kind: f.Kind, Name: f.Name, Value: f.Value})
+			list = append(list, fact{Path: f.plain, Kind: f.Kind, Name: f.Name, Value: f.Value})
 		}
 	}
 	return list

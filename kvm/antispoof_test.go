@@ -100,7 +100,7 @@ func sent(t *testing.T, sh *shell, c *testrig.Capture, nic int, last []byte, fra
 // TestAntiSpoof sends real frames from a real guest, and looks on another port of
 // the bridge at which arrive.
 func TestAntiSpoof(t *testing.T) {
-	rig := startRig(t)
+	rig := startLinux(t)
 	h := openHost(t, rig.URI, nil)
 	s := tinySpec("tenant")
 	kinds := "d4mo"

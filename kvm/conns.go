@@ -234,9 +234,13 @@ func (cs *conns) attempt(ctx context.Context) (c *conn, reached bool, err error)
 	if err != nil {
 		return nil, false, err
 	}
-	c = &conn{raw: &wire{Conn: raw, pack: true}}
+	settled := make(chan struct{})
+	c = &conn{raw: &wire{Conn: raw, pack: true, settled: settled}}
 	c.l = libvirt.NewWithDialer(c)
-	err = c.run(ctx, func(l *libvirt.Libvirt) error { return l.ConnectToURI(libvirt.ConnectURI(cs.target.uri)) })
+	err = c.run(ctx, func(l *libvirt.Libvirt) error {
+		defer close(settled)
+		return l.ConnectToURI(libvirt.ConnectURI(cs.target.uri))
+	})
 	if err != nil {
 		raw.Close()
 		return nil, true, greetingError(err)

@@ -18,7 +18,7 @@ import (
 
 // TestConsole is about libvirtd; what holds for every backend is in the suite.
 func TestConsole(t *testing.T) {
-	rig := startRig(t)
+	rig := startLinux(t)
 	h := openHost(t, rig.URI, nil)
 	s := tinySpec("flood")
 	s.UserData = []byte("#cloud-config\n# test:console-flood\n")

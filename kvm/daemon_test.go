@@ -14,6 +14,7 @@ import (
 	"go.uber.org/goleak"
 
 	"github.com/guestforge/provision"
+	"github.com/guestforge/provision/internal/kvmrig"
 	"github.com/guestforge/provision/kvm"
 )
 
@@ -216,7 +217,15 @@ func TestFrozenInTheMiddleOfCreate(t *testing.T) {
 		require.NoError(t, rig.Thaw())
 		require.NoError(t, h.Close())
 
-		h = openHost(t, rig.URI, nil)
+		// A daemon with the calls of closed connections before it may close new ones.
+		for end := time.Now().Add(10 * time.Second); ; time.Sleep(100 * time.Millisecond) {
+			h, err = provision.Open(ctx, kvmrig.New(rig.URI), &provision.Options{LockDir: t.TempDir()})
+			if err == nil || time.Now().After(end) {
+				break
+			}
+		}
+		require.NoError(t, err)
+		t.Cleanup(func() { _ = h.Close() })
 		g, err := h.Guest(ctx, "half")
 		if err == nil {
 			st, err := g.Status(ctx)

@@ -287,6 +287,8 @@ func kill(t *testing.T, pid int) {
 // changed when it comes back is told. Close does not wait for it.
 func TestFrozenDaemonAndWatch(t *testing.T) {
 	rig, _ := testrig.Start(t)
+	_, err := rig.Virsh(t.Context(), "capabilities") // it has asked QEMU by then, which may take more than a second
+	require.NoError(t, err)
 	before := goleak.IgnoreCurrent()
 	b := kvm.New(&kvm.Options{URI: rig.URI, Emulation: kvm.EmulateAlways, Timeout: time.Second})
 	b.SetReconcile(100 * time.Millisecond)

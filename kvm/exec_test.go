@@ -32,7 +32,7 @@ func withAgent(t *testing.T, h *provision.Host, name string) *provision.Guest {
 
 // TestExec is about what the guest agent adds to the rules of the suite.
 func TestExec(t *testing.T) {
-	h := openHost(t, startRig(t).URI, nil)
+	h := openHost(t, startLinux(t).URI, nil)
 	g := withAgent(t, h, "exec")
 	exec := func(t *testing.T, o provision.ExecOptions, argv ...string) (r provision.ExecResult, stdout, stderr string) {
 		t.Helper()
@@ -109,7 +109,7 @@ var channelRE = regexp.MustCompile(`(?s)<channel .*?</channel>`)
 
 // TestExecWithoutAgent: the guest has none, or no channel for it.
 func TestExecWithoutAgent(t *testing.T) {
-	rig := startRig(t)
+	rig := startLinux(t)
 	h := openHost(t, rig.URI, nil)
 	s := tinySpec("silent")
 	s.UserData = []byte("#cloud-config\n# test:no-agent\n")
@@ -151,7 +151,7 @@ func TestExecWithoutAgent(t *testing.T) {
 // TestAgentAnswerIsLost: the connection is lost before the agent's answer. A question is
 // then unanswered, and of a change nobody knows; neither is asked again.
 func TestAgentAnswerIsLost(t *testing.T) {
-	rig := startRig(t)
+	rig := startLinux(t)
 	p := startProxy(t, "qemu+unix:///system", rig.Socket)
 	b := newBackend(p.URI)
 	h := openWith(t, b)

@@ -42,7 +42,7 @@ func facts(t *testing.T, g *provision.Guest) map[string]string {
 // TestGuestSeesItsSpec boots a guest and compares what it sees with what was
 // asked for, strings included that no format likes.
 func TestGuestSeesItsSpec(t *testing.T) {
-	rig := startRig(t)
+	rig := startLinux(t)
 	h := openHost(t, rig.URI, nil)
 	data := "#cloud-config\n# '\"<&>]]> $(reboot) `id` \\ \u2028 😀\r\n" + strings.Repeat("# padding é\n", 5000)
 	s := provision.Spec{
@@ -108,7 +108,7 @@ func TestSecretsStayOut(t *testing.T) {
 
 // TestKVM: what Check says of KVM is what Create does.
 func TestKVM(t *testing.T) {
-	rig := startRig(t)
+	rig := startLinux(t)
 	ctx, cancel := context.WithTimeout(t.Context(), time.Minute)
 	defer cancel()
 	open := func(e kvm.Emulation) *provision.Host {
@@ -184,7 +184,7 @@ func TestRotatedLogs(t *testing.T) {
 // TestPreflight: what a machine cannot do for a Spec is said before anything is
 // made, all at once.
 func TestPreflight(t *testing.T) {
-	rig := startRig(t)
+	rig := startLinux(t)
 	h := openHost(t, rig.URI, nil)
 	before := leftovers(t, rig)
 	s := tinySpec("picky")

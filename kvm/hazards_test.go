@@ -64,7 +64,7 @@ var testRE = regexp.MustCompile(`(?m)^func ((?:Test|Fuzz)\w+)\(`)
 // documentation that are.
 func TestHazardsAreCovered(t *testing.T) {
 	tests := map[string]bool{}
-	for _, dir := range []string{".", "../internal/kvmtest", "../internal/debiantest"} {
+	for _, dir := range []string{".", "../internal/kvmtest", "../internal/kvmload", "../internal/debiantest"} {
 		files, err := filepath.Glob(dir + "/*_test.go")
 		require.NoError(t, err)
 		require.NotEmpty(t, files)

@@ -26,7 +26,7 @@ import (
 // the host's huge pages.
 func startLimitsRig(tb testing.TB, huge bool) *testrig.Libvirt {
 	tb.Helper()
-	return kvmrig.StartWith(tb, &testrig.LibvirtOptions{Cgroups: true, HugePages: huge})
+	return kvmrig.StartBrief(tb, &testrig.LibvirtOptions{Cgroups: true, HugePages: huge})
 }
 
 func limitsSpec(name string) provision.Spec {
@@ -58,7 +58,7 @@ func group(tb testing.TB, rig *testrig.Libvirt, controller, name, file string) s
 }
 
 func TestLimitsHold(t *testing.T) {
-	rig := startLimitsRig(t, false)
+	rig := kvmrig.StartWith(t, &testrig.LibvirtOptions{Cgroups: true}) // with a guest that is busy for some time
 	h := openHost(t, rig.URI, nil)
 	s := limitsSpec("limited")
 	p, err := h.Plan(t.Context(), s)

@@ -53,7 +53,7 @@ func startLVM(t *testing.T, rig *testrig.Libvirt, total provision.Bytes) (dir st
 // TestGuestOnLVM: disks are raw block devices, the root disk a full copy, sizes what
 // LVM has rounded them up to; and nobody reads what a deleted guest has written.
 func TestGuestOnLVM(t *testing.T) {
-	rig := startRig(t)
+	rig := startLinux(t)
 	dir := startLVM(t, rig, 256*provision.MiB)
 	alone := openPool(t, rig, "vg", "")
 	_, err := alone.Create(t.Context(), tinySpec("alone"), nil)

@@ -27,7 +27,7 @@ func uefiSpec(name string, f kvm.Firmware) provision.Spec {
 // TestUEFI: a guest boots with UEFI, has its seed, keeps its variables when it is
 // defined anew, and leaves nothing of them behind.
 func TestUEFI(t *testing.T) {
-	rig := startRig(t)
+	rig := startLinux(t)
 	h := openHost(t, rig.URI, nil)
 	before := leftovers(t, rig)
 	ctx, cancel := context.WithTimeout(t.Context(), 5*time.Minute)

@@ -142,7 +142,7 @@ func TestAntiSpoofIsReadBack(t *testing.T) {
 // TestIsolatedNICs: MTU, queues and static addresses by MAC reach the guest, and
 // isolated guests do not reach each other.
 func TestIsolatedNICs(t *testing.T) {
-	rig := startRig(t)
+	rig := startLinux(t)
 	h := openHost(t, rig.URI, nil)
 	inside(t, rig, "ip link set br0 mtu 1500")
 	guest := func(name string, last byte) *provision.Guest {
@@ -202,7 +202,7 @@ func TestIsolationIsReadBack(t *testing.T) {
 // TestOpenVSwitch: frames of a guest with a VLAN are tagged on a trunk, and reach
 // ports of that VLAN only.
 func TestOpenVSwitch(t *testing.T) {
-	rig := startRig(t)
+	rig := startLinux(t)
 	ctx := t.Context()
 	require.NoError(t, rig.AddOpenVSwitch(ctx, "ovs0"))
 	captures := map[string]*testrig.Capture{}

@@ -215,7 +215,7 @@ func TestOrphansOfFilePool(t *testing.T) {
 
 // TestImageInUse: an image that a foreign domain or volume stands on stays.
 func TestImageInUse(t *testing.T) {
-	rig := startRig(t)
+	rig := startLinux(t) // its image is a qcow2
 	ctx := t.Context()
 	h := openHost(t, rig.URI, nil)
 	image := filepath.Join(rig.PoolDir, "image-"+imageName+".qcow2")

@@ -15,6 +15,7 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"github.com/guestforge/provision"
+	"github.com/guestforge/provision/internal/kvmrig"
 	"github.com/guestforge/provision/internal/testrig"
 	"github.com/guestforge/provision/kvm"
 )
@@ -22,7 +23,7 @@ import (
 func bootsIn(t *testing.T, rig *testrig.Libvirt, pool, dir string) (xml string) {
 	t.Helper()
 	h := openPool(t, rig, pool, "")
-	importImage(t, h)
+	kvmrig.Import(t, h, imageName, kvmrig.BriefDisk())
 	before := filesOf(t, rig, dir)
 	s := tinySpec("in-" + pool)
 	s.Disks = append(s.Disks, provision.Disk{Size: 8 * provision.MiB})
@@ -75,7 +76,7 @@ func TestPoolOnTmpfs(t *testing.T) {
 	_, err = rig.Virsh(t.Context(), "pool-create-as", "hidden", "dir", "--target", hidden)
 	require.NoError(t, err)
 	h := openPool(t, rig, "hidden", "")
-	importImage(t, h)
+	kvmrig.Import(t, h, imageName, kvmrig.BriefDisk())
 	s := tinySpec("hidden")
 	s.Native = &kvm.Native{DiskCache: "directsync", DiskIO: "native"}
 	g := bootedGuest(t, h, s)

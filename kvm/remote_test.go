@@ -230,7 +230,7 @@ func TestHazard15SASL(t *testing.T) {
 // TestGuestsOverOtherWays lives a guest's life over each way: streams included.
 func TestGuestsOverOtherWays(t *testing.T) {
 	pki := testrig.NewPKI(t)
-	rig := kvmrig.StartWith(t, &testrig.LibvirtOptions{TLS: pki.Dir})
+	rig := kvmrig.StartBrief(t, &testrig.LibvirtOptions{TLS: pki.Dir})
 	s := testrig.StartSSH(t, "")
 	for name, opts := range map[string]*kvm.Options{
 		"tls":    {URI: tlsURI(rig.Forward(t, tlsPort), pki.Dir)},

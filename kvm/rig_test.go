@@ -19,7 +19,14 @@ import (
 
 const imageName = kvmrig.ImageName
 
-func startRig(tb testing.TB) *testrig.Libvirt { tb.Helper(); return kvmrig.Start(tb) }
+// startRig starts a rig with guests that are brief, and startLinux one with those that
+// boot Linux: a test that has to look into them takes that.
+func startRig(tb testing.TB) *testrig.Libvirt {
+	tb.Helper()
+	return kvmrig.StartBrief(tb, &testrig.LibvirtOptions{})
+}
+
+func startLinux(tb testing.TB) *testrig.Libvirt { tb.Helper(); return kvmrig.Start(tb) }
 
 func newBackend(uri string) *kvm.Backend { return kvmrig.New(uri) }
 

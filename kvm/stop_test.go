@@ -11,6 +11,7 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"github.com/guestforge/provision"
+	"github.com/guestforge/provision/internal/kvmrig"
 	"github.com/guestforge/provision/internal/testrig"
 	"github.com/guestforge/provision/kvm"
 )
@@ -44,8 +45,10 @@ func stopped(t *testing.T, rig *testrig.Libvirt, g *provision.Guest, grace time.
 
 // TestStop asks guests of all kinds to shut down.
 func TestStop(t *testing.T) {
-	rig := startRig(t)
+	rig := startLinux(t)
 	h := openHost(t, rig.URI, nil)
+	kvmrig.Import(t, h, "brief", kvmrig.BriefDisk())
+	kvmrig.Import(t, h, "halt", kvmrig.HaltImage())
 	until := func(g *provision.Guest, want string) {
 		t.Helper()
 		require.Eventually(t, func() bool {
@@ -62,7 +65,10 @@ func TestStop(t *testing.T) {
 		require.False(t, result.Killed())
 	})
 	t.Run("it ignores the power button", func(t *testing.T) {
-		g := bootedGuest(t, h, behaving("deaf", "ignore-acpi"))
+		g, err := h.Create(t.Context(), kvmrig.HaltSpec("deaf"), nil)
+		require.NoError(t, err)
+		t.Cleanup(func() { remove(t, g) })
+		require.NoError(t, g.Start(t.Context(), nil))
 		begin := time.Now()
 		result := stopped(t, rig, g, 2*time.Second)
 		require.Equal(t, provision.StopKilled, result)
@@ -77,7 +83,9 @@ func TestStop(t *testing.T) {
 		require.Contains(t, string(log), "reboot: Restarting system")
 	})
 	t.Run("it was paused", func(t *testing.T) {
-		g := bootedGuest(t, h, behaving("paused", "acpi"))
+		s := tinySpec("paused")
+		s.Image = "brief"
+		g := bootedGuest(t, h, s)
 		require.NoError(t, g.Pause(t.Context()))
 		require.Equal(t, provision.StopShut, stopped(t, rig, g, 20*time.Second))
 	})
@@ -177,7 +185,7 @@ func agentGuest(t *testing.T, h *provision.Host, name, how string) *provision.Gu
 
 // TestStopByRealAgent: the real one, which answers before it does it.
 func TestStopByRealAgent(t *testing.T) {
-	rig := startRig(t)
+	rig := startLinux(t)
 	h := openHost(t, rig.URI, nil)
 	s := tinySpec("real")
 	s.UserData = []byte("#cloud-config\n# test:ignore-acpi\n")
@@ -193,7 +201,7 @@ func TestStopByRealAgent(t *testing.T) {
 // TestStopByAgent: the agent is asked first, and the result says so. libvirt does
 // not answer before the guest is gone, so the answer is not waited for.
 func TestStopByAgent(t *testing.T) {
-	rig := startRig(t)
+	rig := startLinux(t)
 	h := openHost(t, rig.URI, nil)
 	g := agentGuest(t, h, "able", "power-agent test:ignore-acpi")
 	begin := time.Now()
@@ -207,7 +215,7 @@ func TestStopByAgent(t *testing.T) {
 // TestStopHungAgent: an agent that has opened its end and never answers takes a
 // few seconds of the grace, and the guest hears the power button.
 func TestStopHungAgent(t *testing.T) {
-	rig := startRig(t)
+	rig := startLinux(t)
 	h := openHost(t, rig.URI, nil)
 	b := newOpened(t, rig)
 	g := agentGuest(t, h, "hung", "hung-agent")

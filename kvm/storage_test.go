@@ -51,7 +51,7 @@ func filesOf(t *testing.T, rig *testrig.Libvirt, dir string) []string {
 // TestDataDisks: they are what was asked for, in this order, and one that is taken
 // away by hand is the one that a plan misses.
 func TestDataDisks(t *testing.T) {
-	rig := startRig(t)
+	rig := startLinux(t)
 	h := openHost(t, rig.URI, nil)
 	before := leftovers(t, rig)
 	s := tinySpec("data")
@@ -88,7 +88,7 @@ func TestDataDisks(t *testing.T) {
 
 // TestFullCopy: a full copy does without the image, an overlay does not.
 func TestFullCopy(t *testing.T) {
-	rig := startRig(t)
+	rig := startLinux(t)
 	h := openHost(t, rig.URI, nil)
 	s := tinySpec("copied")
 	s.Native = &kvm.Native{RootDisk: kvm.RootCopy}
@@ -146,7 +146,7 @@ func TestCopyGivenUp(t *testing.T) {
 // TestParallelCreates: creates in one pool do not disturb one another, nor does one
 // who has the pool refreshed all the time.
 func TestParallelCreates(t *testing.T) {
-	rig := startRig(t)
+	rig := startLinux(t) // a copy of its image takes as long as some refreshes
 	h := openHost(t, rig.URI, nil)
 	before := leftovers(t, rig)
 	stop := make(chan struct{})
@@ -257,7 +257,7 @@ func TestUploadThatVanishes(t *testing.T) {
 
 // TestFullPool: a pool that fills up is named, and nothing is left in it.
 func TestFullPool(t *testing.T) {
-	rig := startRig(t)
+	rig := startLinux(t) // its image does not fit
 	dir := filepath.Join(rig.Dir, "small")
 	for _, args := range [][]string{{"mkdir", dir}, {"mount", "-t", "tmpfs", "-o", "size=2m", "tmpfs", dir}} {
 		_, err := rig.Inside(t.Context(), args[0], args[1:]...)

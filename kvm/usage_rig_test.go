@@ -18,6 +18,7 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"github.com/guestforge/provision"
+	"github.com/guestforge/provision/internal/kvmrig"
 	"github.com/guestforge/provision/internal/testrig"
 	"github.com/guestforge/provision/kvm"
 )
@@ -51,11 +52,14 @@ func addressed(name, address string) provision.Spec {
 // TestUsageIsTheGuests: counters are those of this guest, and In is what it
 // receives.
 func TestUsageIsTheGuests(t *testing.T) {
-	rig := startRig(t)
+	rig := startLinux(t)
 	ctx := t.Context()
 	h := openHost(t, rig.URI, nil)
 	busy := bootedGuest(t, h, addressed("busy", "192.0.2.10/24"))
-	quiet := bootedGuest(t, h, addressed("quiet", "192.0.2.11/24"))
+	kvmrig.Import(t, h, "brief", kvmrig.BriefDisk())
+	s := addressed("quiet", "192.0.2.11/24")
+	s.Image = "brief"
+	quiet := bootedGuest(t, h, s)
 	usage := func(g *provision.Guest) provision.Usage {
 		u, err := g.Usage(ctx)
 		require.NoError(t, err)
@@ -228,7 +232,7 @@ func TestUsageOfFrozenDaemon(t *testing.T) {
 
 // TestAddressesOfGuest: every source is heard, and each that fails is named.
 func TestAddressesOfGuest(t *testing.T) {
-	rig := startRig(t)
+	rig := startLinux(t)
 	ctx := t.Context()
 	h := openHost(t, rig.URI, nil)
 	file := t.TempDir() + "/lan.xml"

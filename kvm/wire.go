@@ -15,13 +15,14 @@ const (
 	headerLen = 28
 	maxPacket = 32<<20 + headerLen // VIR_NET_MESSAGE_MAX
 	maxHeld   = 8 << 20
+	procOpen  = 1 // REMOTE_PROC_CONNECT_OPEN
 	typReply  = 1
 	typStream = 3
 	statusOK  = 0 // VIR_NET_OK
 	statusGo  = 2 // VIR_NET_CONTINUE
 )
 
-// wire is the socket to libvirtd. It keeps four faults from harm that the RPC
+// wire is the socket to libvirtd. It keeps five faults from harm that the RPC
 // library, which reads from it, and libvirtd have with one another:
 //
 //   - Now and then libvirtd sends the first data of a download before the reply
@@ -33,7 +34,8 @@ const (
 //     for ever. What follows the end of a stream is therefore dropped.
 //   - The library believes any length that a peer sends.
 //   - Its own mark of a lost connection stays unset when the peer goes away
-//     during the greeting.
+//     during the greeting. When it goes away just after, the library writes and
+//     reads that mark at the same time: the end is told when the greeting is over.
 //
 // It serves one call at a time.
 type wire struct {
@@ -42,7 +44,9 @@ type wire struct {
 	ended atomic.Bool  // a Read has failed: the connection is of no use
 	sent  atomic.Int64 // bytes that went out
 
-	out     []byte // packets to pass on
+	greeted bool          // the reply to the last call of the greeting has passed
+	settled chan struct{} // closed when the library has done with the greeting; nil: it has
+	out     []byte        // packets to pass on
 	held    []packet
 	holding int    // bytes in held
 	replied uint32 // serial of the last call that was answered
@@ -50,8 +54,8 @@ type wire struct {
 }
 
 type packet struct {
-	text                []byte // header included
-	typ, serial, status uint32
+	text                      []byte // header included
+	proc, typ, serial, status uint32
 }
 
 // Write counts what goes out: a call of which nothing did cannot have happened.
@@ -70,6 +74,9 @@ func (w *wire) Read(p []byte) (int, error) {
 		}
 		if err != nil {
 			w.ended.Store(true)
+			if w.greeted && w.settled != nil {
+				<-w.settled
+			}
 			return 0, err
 		}
 	}
@@ -88,7 +95,7 @@ func (w *wire) receive() (packet, error) {
 	if size < headerLen || size > maxPacket {
 		return packet{}, fmt.Errorf("libvirtd sent a packet of %d bytes: %w", size, io.ErrUnexpectedEOF)
 	}
-	pkt := packet{text: make([]byte, size), typ: word(4), serial: word(5), status: word(6)}
+	pkt := packet{text: make([]byte, size), proc: word(3), typ: word(4), serial: word(5), status: word(6)}
 	copy(pkt.text, head[:])
 	_, err := io.ReadFull(w.Conn, pkt.text[headerLen:])
 	if err == nil && w.pack && pkt.typ == typReply && pkt.status == statusOK && word(1) == remoteProgram && word(3) == procAllStats {
@@ -114,6 +121,7 @@ func (w *wire) sort(pkt packet) error {
 			break
 		}
 		w.replied = pkt.serial
+		w.greeted = w.greeted || pkt.proc == procOpen && pkt.status == statusOK
 		for _, h := range w.held {
 			if h.serial == pkt.serial {
 				w.stream(h)

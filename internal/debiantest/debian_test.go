@@ -107,7 +107,7 @@ func startDebian(t *testing.T) *debian {
 func debianSpec(key string) provision.Spec {
 	return provision.Spec{
 		Name: "debian", Hostname: "web1.example.net", Image: "debian-12",
-		CPU: provision.CPU{Count: 2}, Memory: provision.Memory{Size: 512 * provision.MiB},
+		CPU: provision.CPU{Count: 1}, Memory: provision.Memory{Size: 512 * provision.MiB},
 		Disks: []provision.Disk{{Size: 5 * provision.GiB}},
 		NICs: []provision.NIC{
 			{Bridge: "br0", MAC: provision.MAC{0x52, 0x54, 0, 0xa1, 0xb2, 1}, Addresses: prefixes("10.1.0.2/31", "2001:db8:1::7/64")},

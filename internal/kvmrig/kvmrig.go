@@ -5,6 +5,7 @@
 package kvmrig
 
 import (
+	"bytes"
 	"context"
 	"errors"
 	"io/fs"
@@ -29,6 +30,22 @@ const ImageName = "tiny"
 func Start(tb testing.TB) *testrig.Libvirt {
 	tb.Helper()
 	return StartWith(tb, &testrig.LibvirtOptions{})
+}
+
+// StartBrief is Start with the image of [BriefDisk] in place of the tiny guest's, by
+// the same name: for tests that do not look into their guests.
+func StartBrief(tb testing.TB, opts *testrig.LibvirtOptions) *testrig.Libvirt {
+	tb.Helper()
+	rig, _ := testrig.StartWith(tb, opts)
+	Import(tb, Open(tb, rig.URI, nil), ImageName, BriefDisk())
+	return rig
+}
+
+// Import imports a raw disk.
+func Import(tb testing.TB, h *provision.Host, name string, disk []byte) {
+	tb.Helper()
+	_, err := h.ImportImage(tb.Context(), name, bytes.NewReader(disk), &provision.ImportOptions{Format: "raw"})
+	require.NoError(tb, err)
 }
 
 // StartWith is Start with options.
@@ -136,15 +153,6 @@ func Remove(tb testing.TB, g *provision.Guest) {
 	if err := g.Delete(ctx, &provision.DeleteOptions{Force: true}); !errors.Is(err, fs.ErrClosed) {
 		require.NoError(tb, err)
 	}
-}
-
-// HaltImage is a disk whose boot sector stops the processor: a guest that costs its
-// host nothing.
-func HaltImage() []byte {
-	disk := make([]byte, 64<<10)
-	copy(disk, []byte{0xfa, 0xf4, 0xeb, 0xfd}) // cli; hlt; jump back to it
-	disk[510], disk[511] = 0x55, 0xaa
-	return disk
 }
 
 // HaltSpec is a guest of that image, imported as "halt".

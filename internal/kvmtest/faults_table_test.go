@@ -84,7 +84,7 @@ func faults() []fault {
 			stays: []string{"pause", "resume", "restart", "console"},
 		},
 		{
-			name: "QEMU stopped", timeout: 20 * time.Second, begin: func(t *testing.T, m *matrix) func() {
+			name: "QEMU stopped", timeout: 40 * time.Second, begin: func(t *testing.T, m *matrix) func() {
 				m.everyGuest(t, syscall.SIGSTOP)
 				return func() { m.everyGuest(t, syscall.SIGCONT) }
 			},

@@ -1,0 +1,2 @@
+// Package lxctest holds the long tests of the lxc backend, on real containers.
+package lxctest

@@ -1,0 +1,17 @@
+	{ echo '-1' >/sys/fs/cgroup/cpu/provision.lxc/a34c786e/5b1f0c1e-6f0a-4d0e-9a53-0d9c6c2f7a11/guest/cpu.cfs_quota_us; } 2>/dev/null || :
+	{ echo '1024' >/sys/fs/cgroup/cpu/provision.lxc/a34c786e/5b1f0c1e-6f0a-4d0e-9a53-0d9c6c2f7a11/guest/cpu.shares; } 2>/dev/null || :
+	{ echo '2-3,6-7' >/sys/fs/cgroup/cpuset/provision.lxc/a34c786e/5b1f0c1e-6f0a-4d0e-9a53-0d9c6c2f7a11/guest/cpuset.cpus; } 2>/dev/null || :
+	{ echo '2-3,6-7' >/sys/fs/cgroup/cpuset/provision.lxc/a34c786e/5b1f0c1e-6f0a-4d0e-9a53-0d9c6c2f7a11/guest/ns/cpuset.cpus; } 2>/dev/null || :
+	{ echo '2-3,6-7' >/sys/fs/cgroup/cpuset/provision.lxc/a34c786e/5b1f0c1e-6f0a-4d0e-9a53-0d9c6c2f7a11/guest/cpuset.cpus; } 2>/dev/null || :
+	{ echo -1 >/sys/fs/cgroup/memory/provision.lxc/a34c786e/5b1f0c1e-6f0a-4d0e-9a53-0d9c6c2f7a11/guest/memory.memsw.limit_in_bytes; } 2>/dev/null || :
+	echo '1073741824' >/sys/fs/cgroup/memory/provision.lxc/a34c786e/5b1f0c1e-6f0a-4d0e-9a53-0d9c6c2f7a11/guest/memory.limit_in_bytes
+	echo '1073741824' >/sys/fs/cgroup/memory/provision.lxc/a34c786e/5b1f0c1e-6f0a-4d0e-9a53-0d9c6c2f7a11/guest/memory.memsw.limit_in_bytes
+	{ echo 'max' >/sys/fs/cgroup/pids/provision.lxc/a34c786e/5b1f0c1e-6f0a-4d0e-9a53-0d9c6c2f7a11/guest/pids.max; } 2>/dev/null || :
+	echo '8:0 1048576' >/sys/fs/cgroup/io/provision.lxc/a34c786e/5b1f0c1e-6f0a-4d0e-9a53-0d9c6c2f7a11/guest/blkio.throttle.read_bps_device
+	echo '8:0 1048576' >/sys/fs/cgroup/io/provision.lxc/a34c786e/5b1f0c1e-6f0a-4d0e-9a53-0d9c6c2f7a11/guest/ns/blkio.throttle.read_bps_device
+	echo '8:0 1048576' >/sys/fs/cgroup/io/provision.lxc/a34c786e/5b1f0c1e-6f0a-4d0e-9a53-0d9c6c2f7a11/guest/blkio.throttle.write_bps_device
+	echo '8:0 1048576' >/sys/fs/cgroup/io/provision.lxc/a34c786e/5b1f0c1e-6f0a-4d0e-9a53-0d9c6c2f7a11/guest/ns/blkio.throttle.write_bps_device
+	{ echo '8:0 0' >/sys/fs/cgroup/io/provision.lxc/a34c786e/5b1f0c1e-6f0a-4d0e-9a53-0d9c6c2f7a11/guest/blkio.throttle.read_iops_device; } 2>/dev/null || :
+	{ echo '8:0 0' >/sys/fs/cgroup/io/provision.lxc/a34c786e/5b1f0c1e-6f0a-4d0e-9a53-0d9c6c2f7a11/guest/ns/blkio.throttle.read_iops_device; } 2>/dev/null || :
+	{ echo '8:0 0' >/sys/fs/cgroup/io/provision.lxc/a34c786e/5b1f0c1e-6f0a-4d0e-9a53-0d9c6c2f7a11/guest/blkio.throttle.write_iops_device; } 2>/dev/null || :
+	{ echo '8:0 0' >/sys/fs/cgroup/io/provision.lxc/a34c786e/5b1f0c1e-6f0a-4d0e-9a53-0d9c6c2f7a11/guest/ns/blkio.throttle.write_iops_device; } 2>/dev/null || :

@@ -1,7 +1,7 @@
 #!/usr/bin/env bash
 # Shows the library on this machine: starts a private libvirtd, builds a tiny
-# image of a guest, takes one guest through its life (examples/quickstart) and
-# leaves nothing behind but Debian packages and Go's caches.
+# image of a guest, and takes a KVM guest and a container through the same life
+# (examples/quickstart); leaves nothing behind but Debian packages and Go's caches.
 #
 # Functions that "stage" runs do not end at the first command that fails, as
 # "set -e" has no effect there: hence their && and ||.
@@ -10,6 +10,9 @@ set -euo pipefail
 need_root "$@"
 
 work=$(mktemp -d /tmp/provision-demo.XXXXXX) # short: it holds a socket
+chmod 711 "$work"                            # root of a container is a stranger here
+containers=$work/lxc
+bridge=pvd$$
 rig_pid=
 
 # rig_ended waits until the rig, which ends with its input, is gone.
@@ -22,6 +25,7 @@ rig_ended() {
 
 cleanup() {
 	rig_ended
+	if [ -d "/sys/class/net/$bridge" ]; then ip link del "$bridge"; fi
 	rm -rf "$work"
 }
 trap cleanup EXIT
@@ -32,7 +36,7 @@ install_all() {
 	local list
 	list=$(rig_packages) || return
 	# shellcheck disable=SC2086 # one word each
-	install_missing $list
+	install_missing gcc libc6-dev $list # liblxc is a C library
 }
 
 build() {
@@ -51,8 +55,40 @@ start_libvirtd() {
 	. "$work/vars"
 }
 
-quickstart() {
+# A root file system of BusyBox, which says what it finds itself in.
+container_image() {
+	local root=$work/root
+	mkdir -p "$root"/bin "$root"/sbin "$root"/etc "$root"/proc "$root"/sys "$root"/dev "$root"/tmp "$root"/root || return
+	cp /bin/busybox "$root/bin/" || return
+	"$root/bin/busybox" --install -s "$root/bin" && find "$root/bin" -type l -exec ln -sf busybox {} \; || return
+	cat >"$root/sbin/init" <<-'INIT'
+		#!/bin/sh
+		export PATH=/bin
+		trap 'exit 0' PWR
+		echo "FACT hostname=$(hostname)"
+		echo "FACT addr=$(ip -o -4 addr show eth0 | awk '{ print $4 }')"
+		echo "FACT root-is=$(awk '{ print $2 }' /proc/self/uid_map)"
+		echo "BOOTED-OK $(hostname)"
+		while :; do
+			sleep 1000 &
+			wait $!
+		done
+	INIT
+	chmod 755 "$root/sbin/init" || return
+	echo 'root:x:0:0:root:/root:/bin/sh' >"$root/etc/passwd" || return
+	tar -C "$root" --owner=0 --group=0 --numeric-owner -cf "$work/root.tar" .
+}
+
+host_for_containers() {
+	mkdir -m 711 "$containers" && ip link add "$bridge" type bridge && ip link set "$bridge" up
+}
+
+kvm_guest() {
 	"$work/quickstart" -uri "$URI" -pool "$POOL" -bridge "$BRIDGE" -emulate ifMust -lockdir "$work/locks" -image "$work/guest.qcow2" 2>&1
+}
+
+container() {
+	"$work/quickstart" -lxcpath "$containers" -bridge "$bridge" -lockdir "$work/locks" -root "$work/root.tar" 2>&1
 }
 
 on_libvirtd() { XDG_CACHE_HOME="$work/cache" virsh -q -c "$URI" "$@"; }
@@ -61,7 +97,7 @@ on_libvirtd() { XDG_CACHE_HOME="$work/cache" virsh -q -c "$URI" "$@"; }
 processes() {
 	local p
 	for p in /proc/[0-9]*; do
-		[ "${p#/proc/}" = "$$" ] || [ "${p#/proc/}" = "$BASHPID" ] || ! tr '\0' ' ' <"$p/cmdline" 2>/dev/null | grep -F "$work" || true
+		[ "${p#/proc/}" = "$$" ] || [ "${p#/proc/}" = "$BASHPID" ] || ! tr '\0' ' ' 2>/dev/null <"$p/cmdline" | grep -F "$work" || true
 	done
 }
 
@@ -82,6 +118,20 @@ verify_guests() {
 	nothing domain "$domains" && nothing volume "$volumes" && nothing "file in the pool" "$(ls -A "$POOL_DIR")"
 }
 
+# What belongs to containers is below their directory, in nftables, and in a control
+# group whose name is made from the directory's. What the backend keeps to be able to
+# write on a full disk is no guest's.
+verify_containers() {
+	local group
+	group=provision.lxc/$(printf %s "$containers" | sha256sum | head -c 8)
+	nothing "file of a container" "$(find "$containers" -mindepth 1 ! -type d ! -path "$containers/.provision/spare/*")" &&
+		nothing mount "$(grep -F " $containers/" /proc/self/mountinfo)" &&
+		nothing "table of nftables" "$(nft list tables | grep provision_)" &&
+		nothing "control group of a container" "$(find /sys/fs/cgroup -mindepth 3 -path "*/$group/*" -type d)" || return
+	find /sys/fs/cgroup -depth -type d -path "*/$group" -exec rmdir {} + # is empty, and stays otherwise
+	ip link del "$bridge"
+}
+
 verify_machine() {
 	rig_ended
 	local after running
@@ -98,7 +148,11 @@ bridges_before=$(bridges)
 stage "build the programs" build
 stage "start a private libvirtd" start_libvirtd
 stage "build the image of a guest" "$work/rig" image -o "$work/guest.qcow2"
-stage "the life of a guest" quickstart
+stage "the life of a KVM guest" kvm_guest
 stage "look for what is left in libvirt" verify_guests
+stage "build the root file system of a container" container_image
+stage "make a bridge and a directory for containers" host_for_containers
+stage "the same life of a container" container
+stage "look for what is left of it" verify_containers
 stage "stop libvirtd, look for what is left here" verify_machine
 echo "demo done in $((SECONDS - begin)) s"

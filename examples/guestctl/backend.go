@@ -3,10 +3,12 @@ package main
 import (
 	"errors"
 	"fmt"
+	"io"
 	"slices"
 
 	"github.com/guestforge/provision"
 	"github.com/guestforge/provision/kvm"
+	"github.com/guestforge/provision/lxc"
 	"github.com/guestforge/provision/provisiontest"
 )
 
@@ -23,6 +25,7 @@ func (c *command) checkBackend() error {
 		{"uri", "kvm", c.uri != ""},
 		{"pool", "kvm", c.pool != ""},
 		{"emulate", "kvm", c.emulate},
+		{"lxcpath", "lxc", c.lxcPath != ""},
 		{"state", "sim", c.state != ""},
 	} {
 		if f.set && f.backend != c.backend {
@@ -44,8 +47,19 @@ func (c *command) open() (provision.Backend, error) {
 			o.Emulation = kvm.EmulateAlways
 		}
 		return kvm.New(o), nil
+	case "lxc":
+		return lxc.New(&lxc.Options{LXCPath: c.lxcPath}), nil
 	case "sim":
 		return provisiontest.NewBackend(&provisiontest.BackendOptions{File: c.state}), nil
 	}
-	return nil, fmt.Errorf("backend %s is not built yet; kvm and sim are: %w", c.backend, errors.ErrUnsupported)
+	return nil, fmt.Errorf("backend %s is not built yet; kvm, lxc and sim are: %w", c.backend, errors.ErrUnsupported)
+}
+
+// readTree reads a directory as an image.
+func (c *command) readTree(path string) (io.ReadCloser, *provision.ImportOptions, error) {
+	if c.backend != "lxc" {
+		return nil, nil, fmt.Errorf("%s is a directory, which only -backend lxc has images of", path)
+	}
+	tree, size, err := lxc.Directory(path)
+	return tree, &provision.ImportOptions{Format: "tar", Size: size}, err
 }

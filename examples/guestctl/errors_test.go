@@ -59,12 +59,16 @@ func TestExitCodes(t *testing.T) {
 	}
 }
 
-func TestBackendsThatAreNotBuilt(t *testing.T) {
-	for _, name := range []string{"lxc", "openvz"} {
-		r := call(t.Context(), "", "-backend", name, "list")
-		require.Equal(t, exitUnsupported, r.code)
-		require.Contains(t, r.stderr, "backend "+name+" is not built yet")
-	}
+func TestBackendThatIsNotBuilt(t *testing.T) {
+	r := call(t.Context(), "", "-backend", "openvz", "list")
+	require.Equal(t, exitUnsupported, r.code)
+	require.Contains(t, r.stderr, "backend openvz is not built yet")
+}
+
+func TestDirectoryIsForContainers(t *testing.T) {
+	r := newMachine(t).run("image", "import", "tree", t.TempDir())
+	require.Equal(t, exitFailed, r.code)
+	require.Contains(t, r.stderr, "only -backend lxc")
 }
 
 func TestErrorsInJSON(t *testing.T) {

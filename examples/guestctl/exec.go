@@ -6,6 +6,9 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"os"
+
+	"golang.org/x/sys/unix"
 
 	"github.com/guestforge/provision"
 )
@@ -16,6 +19,7 @@ var errProgram = errors.New("the program failed")
 // execOptions are the flags of exec.
 type execOptions struct {
 	stdin     bool
+	tty       bool
 	user, dir string
 	env       []string
 }
@@ -40,7 +44,7 @@ func execute(ctx context.Context, c *command) error {
 	if c.exec.stdin {
 		o.Stdin = c.stdin
 	}
-	result, err := g.Exec(ctx, c.args[1:], o)
+	result, err := c.runIn(ctx, g, o)
 	if err != nil {
 		return err
 	}
@@ -61,6 +65,50 @@ func execute(ctx context.Context, c *command) error {
 		}
 	}
 	return errProgram
+}
+
+// runIn runs the program, with a terminal if one is wanted: what it says is then shown
+// at once, and who types is no longer heard when it has ended.
+func (c *command) runIn(ctx context.Context, g *provision.Guest, o *provision.ExecOptions) (provision.ExecResult, error) {
+	if !c.exec.tty {
+		return g.Exec(ctx, c.args[1:], o)
+	}
+	o.TTY, o.Stderr = &provision.Terminal{Size: sizeOf(c.stdout)}, nil
+	if c.exec.stdin {
+		typed, keys := io.Pipe()
+		go func() {
+			_, err := io.Copy(keys, c.stdin) // ends with the input, or with the process
+			keys.CloseWithError(err)
+		}()
+		o.Stdin = typed
+	}
+	if c.json {
+		return g.Exec(ctx, c.args[1:], o)
+	}
+	said, says := io.Pipe()
+	o.Stdout = says
+	shown := make(chan error, 1)
+	go func() {
+		err := follow(c.stdout, said)
+		said.CloseWithError(err)
+		shown <- err
+	}()
+	result, err := g.Exec(ctx, c.args[1:], o)
+	says.Close() // never fails, see io.PipeWriter
+	return result, errors.Join(err, <-shown)
+}
+
+// sizeOf is the size of our own terminal, or zero.
+func sizeOf(w io.Writer) provision.TerminalSize {
+	f, ok := w.(*os.File)
+	if !ok {
+		return provision.TerminalSize{}
+	}
+	size, err := unix.IoctlGetWinsize(int(f.Fd()), unix.TIOCGWINSZ)
+	if err != nil {
+		return provision.TerminalSize{}
+	}
+	return provision.TerminalSize{Rows: size.Row, Cols: size.Col}
 }
 
 // show writes what comes from a guest; see console.

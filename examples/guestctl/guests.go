@@ -1,6 +1,7 @@
 package main
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -27,7 +28,7 @@ func list(ctx context.Context, c *command) error {
 	rows := [][]string{{"NAME", "STATE", "CPUS", "MEMORY", "IMAGE", "ADDRESSES", "CPU TIME", "IN USE", "NOTE"}}
 	for _, st := range all {
 		rows = append(rows, []string{
-			st.Name, string(st.State), strconv.Itoa(st.CPUs), human(st.Memory), st.Image, joined(st.Addresses), cpuTime(st.Usage), inUse(st.Usage), note(st),
+			st.Name, string(st.State), orDash(st.CPUs, strconv.Itoa), orDash(st.Memory, human), st.Image, joined(st.Addresses), cpuTime(st.Usage), inUse(st.Usage), note(st),
 		})
 	}
 	return c.table(rows...)
@@ -66,17 +67,17 @@ func status(ctx context.Context, c *command) error {
 func statusRows(st provision.Status) [][]string {
 	rows := [][]string{
 		{"name", st.Name}, {"id", string(st.ID)}, {"key", st.Key}, {"state", string(st.State)}, {"note", note(st)},
-		{"image", st.Image}, {"cpus", strconv.Itoa(st.CPUs)}, {"memory", human(st.Memory)},
+		{"image", st.Image}, {"cpus", orDash(st.CPUs, strconv.Itoa)}, {"memory", orDash(st.Memory, human)},
 		{"autostart", strconv.FormatBool(st.Autostart)}, {"addresses", joined(st.Addresses)},
 	}
 	for _, d := range st.Disks {
-		rows = append(rows, []string{"disk " + d.Target, fmt.Sprintf("%s %s", human(d.Size), d.Source)})
+		rows = append(rows, []string{"disk " + d.Target, fmt.Sprintf("%s %s", orDash(d.Size, human), d.Source)})
 	}
 	for i, n := range st.NICs {
 		rows = append(rows, []string{fmt.Sprintf("nic %d", i), fmt.Sprintf("%s on %s %s", n.MAC, n.Bridge, n.Device)})
 	}
 	for _, l := range st.Limits {
-		rows = append(rows, []string{"limit " + l.Path, fmt.Sprintf("%s %s %s", l.Want, l.Enforcement, l.Reason)})
+		rows = append(rows, []string{"limit " + l.Path, fmt.Sprintf("%s %s %s", cmp.Or(l.Want, l.Have, "-"), l.Enforcement, l.Reason)})
 	}
 	rows = append(rows, labelRows(st.Labels)...)
 	if !st.Created.IsZero() {

@@ -6,6 +6,15 @@ import (
 	"github.com/guestforge/provision"
 )
 
+// orDash is a text for a table, or a dash where 0 means that nobody knows.
+func orDash[T comparable](n T, text func(T) string) string {
+	var zero T
+	if n == zero {
+		return "-"
+	}
+	return text(n)
+}
+
 // human is an amount for people, to three digits: "161 MiB". In JSON amounts are
 // exact.
 func human(b provision.Bytes) string {

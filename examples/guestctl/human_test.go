@@ -2,6 +2,8 @@ package main
 
 import (
 	"math"
+	"strconv"
+	"strings"
 	"testing"
 
 	"github.com/stretchr/testify/require"
@@ -17,4 +19,18 @@ func TestHuman(t *testing.T) {
 	} {
 		require.Equal(t, want, human(b))
 	}
+}
+
+func TestUnknownNumbers(t *testing.T) {
+	require.Equal(t, "-", orDash(provision.Bytes(0), human))
+	require.Equal(t, "1 KiB", orDash(provision.Bytes(1024), human))
+	require.Equal(t, "2", orDash(2, strconv.Itoa))
+}
+
+// A row without its last cells moves no column of the others.
+func TestTable(t *testing.T) {
+	var out strings.Builder
+	c := &command{stdout: &out}
+	require.NoError(t, c.table([]string{"A", "B", "C"}, []string{"x", "", ""}, []string{"y", "long", "z"}, []string{"w", "", ""}, []string{"v", "b", "c"}))
+	require.Equal(t, "A  B     C\nx\ny  long  z\nw\nv  b     c\n", out.String())
 }

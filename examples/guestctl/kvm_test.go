@@ -18,6 +18,7 @@ import (
 	"github.com/guestforge/provision/internal/golden"
 	"github.com/guestforge/provision/internal/testrig"
 	"github.com/guestforge/provision/kvm"
+	"github.com/guestforge/provision/lxc"
 	"github.com/guestforge/provision/provisiontest"
 )
 
@@ -51,7 +52,7 @@ func TestRealLibvirt(t *testing.T) {
 // backends themselves say.
 func testReadme(t *testing.T, l *testrig.Libvirt) {
 	o := &provision.Options{LockDir: t.TempDir(), Residency: "NO"}
-	backends := []provision.Backend{kvm.New(&kvm.Options{URI: l.URI}), provisiontest.NewBackend(nil)}
+	backends := []provision.Backend{kvm.New(&kvm.Options{URI: l.URI}), lxc.New(&lxc.Options{LXCPath: t.TempDir()}), provisiontest.NewBackend(nil)}
 	cells := map[provision.Feature]string{}
 	for _, b := range backends {
 		h, err := provision.Open(t.Context(), b, o)
@@ -66,7 +67,7 @@ func testReadme(t *testing.T, l *testrig.Libvirt) {
 		}
 		require.NoError(t, h.Close())
 	}
-	table := "| Features | kvm | provisiontest |\n|---|---|---|\n" + rows(cells)
+	table := "| Features | kvm | lxc | provisiontest |\n|---|---|---|---|\n" + rows(cells)
 	path := filepath.Join("..", "..", "README.md")
 	text, err := os.ReadFile(path)
 	require.NoError(t, err)

@@ -17,6 +17,7 @@ type options struct {
 	uri       string
 	pool      string
 	emulate   bool
+	lxcPath   string
 	state     string
 	lockDir   string
 	residency string
@@ -35,6 +36,7 @@ type options struct {
 	orphan orphanOptions
 	wait   waitOptions
 
+	atRestart   bool
 	interactive bool
 	exec        execOptions
 }
@@ -50,6 +52,7 @@ func (o *options) common(f *flag.FlagSet) {
 	f.StringVar(&o.uri, "uri", o.uri, "kvm: `URI` of libvirtd, as qemu+unix:///system?socket=PATH (default qemu:///system)")
 	f.StringVar(&o.pool, "pool", o.pool, "kvm: `NAME` of the storage pool (default default)")
 	f.BoolVar(&o.emulate, "emulate", o.emulate, "kvm: run new guests in software, without KVM; slow, for tests")
+	f.StringVar(&o.lxcPath, "lxcpath", o.lxcPath, "lxc: `DIR` that containers are in (default /var/lib/lxc)")
 	f.StringVar(&o.state, "state", o.state, "sim: `FILE` that keeps the simulated machine")
 	f.StringVar(&o.lockDir, "lockdir", o.lockDir, "`DIR` for lock files, the same for all programs on this machine (default /run/provision)")
 	f.StringVar(&o.residency, "residency", o.residency, "country `CODE` that this host is in, as NO")
@@ -57,7 +60,7 @@ func (o *options) common(f *flag.FlagSet) {
 }
 
 func (o *options) formatFlags(f *flag.FlagSet) {
-	f.StringVar(&o.format, "format", "", "`FORMAT` of the image: qcow2 or raw (default by extension: .qcow2 is qcow2, .raw and .img are raw)")
+	f.StringVar(&o.format, "format", "", "`FORMAT` of the image: qcow2 or raw for kvm; tar, tar.gz, tar.xz or tar.zst for lxc (default by extension; .img is raw, .tgz and .txz are known)")
 	f.StringVar(&o.sha256, "sha256", "", "checksum that the image must have, in `HEX`")
 }
 
@@ -73,6 +76,11 @@ func (o *options) createFlags(f *flag.FlagSet) {
 func (o *options) planFlags(f *flag.FlagSet) {
 	o.fileFlag(f)
 	f.BoolVar(&o.drift, "drift", false, "end with exit code 8 if a guest that is there differs")
+}
+
+func (o *options) resizeFlags(f *flag.FlagSet) {
+	o.fileFlag(f)
+	f.BoolVar(&o.atRestart, "at-restart", false, "take also what a guest that is on has only from its next start")
 }
 
 func (o *options) stopFlags(f *flag.FlagSet) {
@@ -100,6 +108,7 @@ func (o *options) consoleFlags(f *flag.FlagSet) {
 
 func (o *options) execFlags(f *flag.FlagSet) {
 	f.BoolVar(&o.exec.stdin, "i", false, "give the program our standard input, up to its end")
+	f.BoolVar(&o.exec.tty, "t", false, "give the program a terminal, whose output is shown as it comes, and as a console's")
 	f.StringVar(&o.exec.user, "user", "", "`NAME` of the user that the program runs as (default root)")
 	f.StringVar(&o.exec.dir, "dir", "", "`PATH` of the directory that it begins in")
 	f.Func("env", "`NAME=VALUE` to add to its environment; may be given several times", func(s string) error {

@@ -63,7 +63,25 @@ func orphans(ctx context.Context, c *command) error {
 	if c.json {
 		return c.document(append([]provision.Orphan{}, list...))
 	}
-	return c.orphanTable(list)
+	return errors.Join(c.orphanTable(list), c.younger(ctx, opts))
+}
+
+// younger says how many orphans the least age hides: who has just seen a guest go
+// would take an empty list for none.
+func (c *command) younger(ctx context.Context, opts *provision.OrphanOptions) error {
+	if opts.MinAge < 0 || len(c.args) > 0 {
+		return nil
+	}
+	all, err := c.host.Orphans(ctx, &provision.OrphanOptions{MinAge: -1})
+	if err != nil {
+		return err
+	}
+	since := time.Now().Add(-opts.MinAge)
+	n := len(slices.DeleteFunc(all, func(o provision.Orphan) bool { return !o.Modified.After(since) }))
+	if n == 0 {
+		return nil
+	}
+	return c.say("%d younger than %s not shown; -age 0 shows all", n, opts.MinAge)
 }
 
 // missing says why there is no orphan of a name: there may be one that is too young.

@@ -22,6 +22,7 @@ func TestOrphans(t *testing.T) {
 	young := m.ok("orphans")
 	require.Contains(t, young, seed)
 	require.NotContains(t, young, disk, "it is not ten minutes old")
+	require.Contains(t, young, "\n1 younger than 10m0s not shown; -age 0 shows all\n")
 	list := fromJSON[[]provision.Orphan](t, m.ok("-json", "orphans", "-age", "1ns"))
 	require.Len(t, list, 2)
 	require.Equal(t, provision.OrphanSeed, list[0].Kind)

@@ -23,18 +23,25 @@ func writeJSON(w io.Writer, v any) error {
 	return enc.Encode(v)
 }
 
-// table prints rows, the first of them the heading, in columns.
+// table prints rows, the first of them the heading, in columns. All rows have all
+// their cells, or the columns would not go on below a row without the last ones;
+// no line ends with spaces.
 func (c *command) table(rows ...[]string) error {
-	w := tabwriter.NewWriter(c.stdout, 0, 8, 2, ' ', 0)
+	var text strings.Builder
+	w := tabwriter.NewWriter(&text, 0, 8, 2, ' ', 0)
 	for _, row := range rows {
 		for i, cell := range row {
 			row[i] = plain(cell)
 		}
-		if _, err := fmt.Fprintln(w, strings.TrimRight(strings.Join(row, "\t"), "\t")); err != nil {
+		_, _ = fmt.Fprintln(w, strings.Join(row, "\t")) // to memory, as the next
+	}
+	_ = w.Flush()
+	for line := range strings.Lines(text.String()) {
+		if err := c.say("%s", strings.TrimRight(line, " \n")); err != nil {
 			return err
 		}
 	}
-	return w.Flush()
+	return nil
 }
 
 // plain quotes text that would do something to a terminal or to the columns.

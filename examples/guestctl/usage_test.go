@@ -72,6 +72,7 @@ func TestMisuse(t *testing.T) {
 func TestFormatOf(t *testing.T) {
 	for path, want := range map[string]string{
 		"a.qcow2": "qcow2", "a.QCOW2": "qcow2", "a.raw": "raw", "/b/a.img": "raw", "a": "", "a.vmdk": "", "qcow2": "",
+		"a.tar": "tar", "a.tar.gz": "tar.gz", "a.tgz": "tar.gz", "a.Tar.xz": "tar.xz", "a.txz": "tar.xz", "a.tar.zst": "tar.zst", "a.gz": "",
 	} {
 		require.Equal(t, want, formatOf(path), path)
 	}

@@ -45,6 +45,7 @@ func TestLifeOfAGuest(t *testing.T) {
 	require.Equal(t, "web1: deleted\n", m.ok("delete", "web1"))
 	require.Equal(t, "web1: was not there\n", m.ok("delete", "web1"))
 	require.Equal(t, "image debian-12: removed\n", m.ok("image", "rm", "debian-12"))
+	require.Equal(t, "image debian-12: was not there\n", m.ok("image", "rm", "debian-12"))
 }
 
 func TestSettings(t *testing.T) {

@@ -1,4 +1,4 @@
-// Quickstart takes one KVM guest through its life and leaves nothing behind.
+// Quickstart takes a KVM guest, and a container, through the same life, and leaves nothing behind.
 package main
 
 import (
@@ -6,43 +6,60 @@ import (
 	"errors"
 	"flag"
 	"log"
+	"net/netip"
 	"os"
 	"os/signal"
 	"regexp"
 
 	"github.com/guestforge/provision"
 	"github.com/guestforge/provision/kvm"
+	"github.com/guestforge/provision/lxc"
 )
 
 func main() {
-	var options kvm.Options
-	flag.StringVar(&options.URI, "uri", "qemu:///system", "of libvirtd")
-	flag.StringVar(&options.Pool, "pool", "default", "storage pool of type dir")
-	flag.TextVar(&options.Emulation, "emulate", kvm.EmulateNever, "without KVM: never, ifMust or always")
+	var vm kvm.Options
+	flag.StringVar(&vm.URI, "uri", "qemu:///system", "of libvirtd")
+	flag.StringVar(&vm.Pool, "pool", "default", "storage pool of type dir")
+	flag.TextVar(&vm.Emulation, "emulate", kvm.EmulateNever, "without KVM: never, ifMust or always")
+	var container lxc.Options
+	flag.StringVar(&container.LXCPath, "lxcpath", "/var/lib/lxc", "where containers are")
+	disk := flag.String("image", "", "disk in qcow2 of a system that writes BOOTED-OK to its console, for a virtual machine")
+	root := flag.String("root", "", "tarball of the root file system of such a system, for a container")
 	bridge := flag.String("bridge", "br0", "for the guest's NIC")
-	image := flag.String("image", "guest.qcow2", "of a system that writes BOOTED-OK to its console")
 	lockDir := flag.String("lockdir", "", "for lock files (default /run/provision)")
 	flag.Parse()
 	log.SetFlags(log.Ltime | log.Lmicroseconds)
 	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt)
-	host, err := provision.Open(ctx, kvm.New(&options), &provision.Options{LockDir: *lockDir})
-	if err == nil {
-		err = errors.Join(run(ctx, host, *image, *bridge), host.Close())
+	spec := provision.Spec{Name: "quickstart", Image: "quickstart", Memory: provision.Memory{Size: 128 * provision.MiB}, NICs: []provision.NIC{{
+		Bridge: *bridge, Addresses: []netip.Prefix{netip.MustParsePrefix("192.0.2.10/24")}}}}
+	for _, try := range []struct {
+		backend      provision.Backend
+		file, format string
+	}{{kvm.New(&vm), *disk, "qcow2"}, {lxc.New(&container), *root, "tar"}} {
+		if try.file == "" {
+			continue
+		}
+		host, err := provision.Open(ctx, try.backend, &provision.Options{LockDir: *lockDir})
+		if err == nil {
+			log.Printf("%s, %s", host.Info().Kind, host.Info().Version)
+			err = errors.Join(run(ctx, host, spec, try.file, try.format), host.Close())
+		}
+		if err != nil {
+			log.Fatal(err)
+		}
 	}
-	if stop(); err != nil {
-		log.Fatal(err)
-	}
+	stop()
 }
 
-func run(ctx context.Context, host *provision.Host, path, bridge string) (err error) {
-	spec := provision.Spec{Name: "quickstart", Image: "quickstart", NICs: []provision.NIC{{Bridge: bridge}}}
+// run knows nothing of the hypervisor.
+func run(ctx context.Context, host *provision.Host, spec provision.Spec, path, format string) (err error) {
 	undo, force := context.WithoutCancel(ctx), &provision.DeleteOptions{Force: true} // after an error or interrupt too
 	file, err := os.Open(path)
 	if err != nil {
 		return err
 	}
 	defer file.Close()
-	_, err = host.ImportImage(ctx, spec.Image, file, &provision.ImportOptions{Format: "qcow2"})
+	_, err = host.ImportImage(ctx, spec.Image, file, &provision.ImportOptions{Format: format})
 	if done("import image", err) != nil {
 		return err
 	}
@@ -66,6 +83,9 @@ func run(ctx context.Context, host *provision.Host, path, bridge string) (err er
 	}
 	console, err := guest.ConsoleLog(ctx, 0)
 	log.Printf("%s with %s: %q", status.State, status.Memory, regexp.MustCompile(`FACT [ -~]+`).FindAll(console, -1))
+	for _, l := range status.Limits {
+		log.Printf("  %s: %s, %s", l.Path, l.Have, l.Enforcement)
+	}
 	result, stopErr := guest.Stop(ctx, nil)
 	return errors.Join(err, done("stop: "+string(result), stopErr))
 }

@@ -5,6 +5,7 @@ package lxc
 import (
 	"context"
 	"errors"
+	"fmt"
 	"os"
 	"path/filepath"
 
@@ -36,10 +37,20 @@ func (b *Backend) Delete(ctx context.Context, id provision.ID, s *provision.Step
 	})
 }
 
+// errStillRuns is about a guest that somebody has removed the configuration of while it
+// was on: its ids are in use, and nobody knows its directory.
+var errStillRuns = fmt.Errorf("%w: the guest is gone, and processes in its control groups are left; end them before", provision.ErrBusy)
+
 // removeRemains removes what bears the guest's ID and not its name. Its user ids go
 // last, when no file has them any more: what is left of a directory that lost its
 // configuration keeps them, see [Backend.strays].
 func (b *Backend) removeRemains(ctx context.Context, id provision.ID) error {
+	switch runs, err := b.hasProcesses(id); {
+	case err != nil:
+		return err
+	case runs:
+		return errStillRuns
+	}
 	if err := errors.Join(os.RemoveAll(b.at.made(id)), os.RemoveAll(b.at.removed(id))); err != nil {
 		return err
 	}

@@ -167,7 +167,8 @@ func gone(err error) bool {
 	return missing(err) || errors.Is(err, unix.ESRCH) || errors.Is(err, unix.ENODEV)
 }
 
-// monitorState asks liblxc, for a container that is not ours.
+// monitorState asks liblxc, which asks the monitor process: for the state of a container
+// that is not ours, and for whether a monitor answers at all.
 func (b *Backend) monitorState(ctx context.Context, name string) (provision.State, error) {
 	var text string
 	err := b.ask(ctx, name, func(lib library, name, path string) (err error) {

@@ -234,7 +234,13 @@ func (b *Backend) Pause(ctx context.Context, id provision.ID) error {
 		if err := g.Freeze(ctx); err != nil {
 			return err
 		}
-		return b.ask(ctx, d.Spec.Name, func(lib library, name, path string) error { return lib.freeze(name, path) })
+		err = b.ask(ctx, d.Spec.Name, func(lib library, name, path string) error { return lib.freeze(name, path) })
+		if err != nil { // it is not to be paused after an error
+			after, cancel := context.WithTimeout(context.WithoutCancel(ctx), clearTime)
+			defer cancel()
+			err = errors.Join(err, g.Thaw(after))
+		}
+		return err
 	})
 }
 

@@ -5,6 +5,7 @@ package lxc_test
 import (
 	"archive/tar"
 	"bytes"
+	"errors"
 	"net/netip"
 	"path/filepath"
 	"strings"
@@ -90,13 +91,18 @@ func TestPreflight(t *testing.T) {
 	lxcrig.Import(t, h, "bare", bare.Bytes(), "tar")
 	before := lxcrig.Leftovers(t, path)
 	for field, set := range map[string]func(*provision.Spec){
-		"userData":        func(s *provision.Spec) { s.Image, s.UserData = "bare", []byte("#cloud-config\n") },
-		"image":           func(s *provision.Spec) { s.Image = "none" },
-		"memory.size":     func(s *provision.Spec) { s.Memory.Size = 2 * h.Info().Memory },
-		"cpu.pin[0]":      func(s *provision.Spec) { s.CPU.Pin = []int{4000} },
-		"nics[0].bridge":  func(s *provision.Spec) { s.NICs[0].Bridge = "br-none" },
-		"nics[0].rate.in": func(s *provision.Spec) { s.NICs[0].Rate.In = 1000 },
-		"disks[0].size":   func(s *provision.Spec) { s.Disks = []provision.Disk{{Size: provision.MiB}} },
+		"limits.openFiles": func(s *provision.Spec) { s.Limits.OpenFiles = 1 << 40 },
+		"disks[0].inodes": func(s *provision.Spec) {
+			s.Disks = []provision.Disk{{Size: provision.GiB, Inodes: 20}}
+		},
+		"is more than the": func(s *provision.Spec) { s.Disks = []provision.Disk{{Size: 1 << 50}} },
+		"userData":         func(s *provision.Spec) { s.Image, s.UserData = "bare", []byte("#cloud-config\n") },
+		"image":            func(s *provision.Spec) { s.Image = "none" },
+		"memory.size":      func(s *provision.Spec) { s.Memory.Size = 2 * h.Info().Memory },
+		"cpu.pin[0]":       func(s *provision.Spec) { s.CPU.Pin = []int{4000} },
+		"nics[0].bridge":   func(s *provision.Spec) { s.NICs[0].Bridge = "br-none" },
+		"nics[0].rate.in":  func(s *provision.Spec) { s.NICs[0].Rate.In = 1000 },
+		"disks[0].size":    func(s *provision.Spec) { s.Disks = []provision.Disk{{Size: provision.MiB}} },
 		"native.root": func(s *provision.Spec) {
 			s.Disks, s.Native = []provision.Disk{{Size: provision.GiB}}, &lxc.Native{Root: lxc.RootCopy}
 		},
@@ -107,6 +113,11 @@ func TestPreflight(t *testing.T) {
 		require.ErrorIs(t, err, provision.ErrInvalid, field)
 		require.ErrorContains(t, err, field)
 	}
+	strict := lxcrig.Spec("a")
+	strict.Native, strict.Needs.Strict = &lxc.Native{Privileged: true}, true
+	_, err := h.Create(t.Context(), strict, nil)
+	require.ErrorIs(t, err, errors.ErrUnsupported, "root of a privileged guest can leave it, on a host without AppArmor")
+	require.ErrorContains(t, err, "memory.size would be partial")
 	require.Equal(t, before, lxcrig.Leftovers(t, path))
 	require.NoDirExists(t, filepath.Join(path, "a"))
 }

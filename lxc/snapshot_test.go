@@ -85,3 +85,31 @@ func TestSnapshotOfImage(t *testing.T) {
 	require.NoError(t, g.Delete(t.Context(), nil))
 	require.Equal(t, before, lxcrig.Leftovers(t, path))
 }
+
+// A mount namespace of somebody else's holds the root: it can be neither grown nor
+// restored, which is said before anything is begun, and the guest works on.
+func TestRootHeldElsewhere(t *testing.T) {
+	path := lxcrig.Machine(t)
+	s := lxcrig.Spec("a")
+	s.Disks = []provision.Disk{{Size: 64 * provision.MiB}}
+	_, g := running(t, path, s)
+	_, err := g.Stop(t.Context(), &provision.StopOptions{Force: true})
+	require.NoError(t, err)
+	_, err = g.Snapshot(t.Context(), "kept", nil)
+	require.NoError(t, err)
+	holder := exec.CommandContext(t.Context(), "unshare", "-m", "--propagation", "private", "sh", "-c", "echo; exec sleep 60")
+	out, err := holder.StdoutPipe()
+	require.NoError(t, err)
+	require.NoError(t, holder.Start())
+	_, err = out.Read(make([]byte, 1)) // the namespace is there
+	require.NoError(t, err)
+
+	require.ErrorIs(t, g.RestoreSnapshot(t.Context(), "kept", nil), provision.ErrBusy)
+	require.NoError(t, g.Start(t.Context(), nil), "no restore has begun")
+	_, err = g.Stop(t.Context(), &provision.StopOptions{Force: true})
+	require.NoError(t, err)
+	require.NoError(t, holder.Process.Kill())
+	require.Error(t, holder.Wait())
+	require.NoError(t, g.RestoreSnapshot(t.Context(), "kept", nil))
+	require.NoError(t, g.Delete(t.Context(), nil))
+}

@@ -46,6 +46,12 @@ func TestHungMonitor(t *testing.T) {
 	within("pause", patience, func(ctx context.Context) error {
 		err := hung.Pause(ctx)
 		require.ErrorIs(t, err, provision.ErrUnavailable)
+		require.Equal(t, provision.StateRunning, m.state(hung), "it is not paused after an error")
+		return err
+	})
+	within("exec", patience, func(ctx context.Context) error {
+		_, err := hung.Exec(ctx, []string{"/bin/true"}, nil)
+		require.ErrorIs(t, err, provision.ErrUnavailable, "lxc-attach would wait for ever")
 		return err
 	})
 	within("resume", patience, func(ctx context.Context) error { return hung.Resume(ctx) })

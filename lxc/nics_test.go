@@ -121,3 +121,21 @@ func TestPreflight(t *testing.T) {
 	require.Equal(t, before, lxcrig.Leftovers(t, path))
 	require.NoDirExists(t, filepath.Join(path, "a"))
 }
+
+// A port with a small MTU makes that of its bridge small, too: the other guests there
+// are as they were made all the same.
+func TestNeighboursMTU(t *testing.T) {
+	path := lxcrig.Machine(t)
+	h := lxcrig.Open(t, path)
+	s := lxcrig.Spec("a")
+	a, err := h.Create(t.Context(), s, nil)
+	require.NoError(t, err)
+	small := lxcrig.Spec("b")
+	small.NICs[0].MTU = 1400
+	_, b := running(t, path, small)
+	plan, err := h.Plan(t.Context(), s)
+	require.NoError(t, err)
+	require.Equal(t, provision.ActionNone, plan.Action, "%s", plan)
+	require.NoError(t, b.Delete(t.Context(), &provision.DeleteOptions{Force: true}))
+	require.NoError(t, a.Delete(t.Context(), nil))
+}

@@ -74,6 +74,9 @@ func startDebian(t *testing.T) *debian {
 			t.Logf("console (%v):\n%s", err, text)
 		}
 	})
+	plan, err := h.Plan(ctx, d.spec)
+	require.NoError(t, err)
+	require.Equal(t, provision.ActionNone, plan.Action, "addresses that the guest sets itself are no drift: %s", plan)
 	began := time.Now()
 	require.NoError(t, d.Start(ctx, nil))
 	d.ready(t)

@@ -12,7 +12,6 @@ import (
 	"runtime/debug"
 	"strconv"
 	"strings"
-	"sync"
 	"testing"
 	"time"
 
@@ -35,36 +34,13 @@ func haltHost(t *testing.T) (*testrig.Libvirt, *provision.Host) {
 	return rig, h
 }
 
-// from runs n jobs on so many goroutines.
-func from(t *testing.T, goroutines, n int, job func(ctx context.Context, i int) error) {
-	t.Helper()
-	jobs := make(chan int, n)
-	for i := range n {
-		jobs <- i
-	}
-	close(jobs)
-	errs := make(chan error, n)
-	var wg sync.WaitGroup
-	for range goroutines {
-		wg.Go(func() {
-			for i := range jobs {
-				errs <- job(t.Context(), i)
-			}
-		})
-	}
-	wg.Wait()
-	for range n {
-		require.NoError(t, <-errs)
-	}
-}
-
 // TestFiftyGuests are made, started, listed and removed from eight goroutines.
 func TestFiftyGuests(t *testing.T) {
 	const goroutines, guests = 8, 50
 	rig, h := haltHost(t)
 	before := kvmrig.Leftovers(t, rig)
 	name := func(i int) string { return fmt.Sprintf("g%d", i) }
-	from(t, goroutines, guests, func(ctx context.Context, i int) error {
+	testrig.Jobs(t, goroutines, guests, func(ctx context.Context, i int) error {
 		g, err := h.Create(ctx, kvmrig.HaltSpec(name(i)), nil)
 		if err != nil {
 			return err
@@ -81,7 +57,7 @@ func TestFiftyGuests(t *testing.T) {
 		listed++
 	}
 	require.Equal(t, guests, listed)
-	from(t, goroutines, guests, func(ctx context.Context, i int) error {
+	testrig.Jobs(t, goroutines, guests, func(ctx context.Context, i int) error {
 		g, err := h.Guest(ctx, name(i))
 		if err != nil {
 			return err
@@ -134,9 +110,9 @@ func TestManyLives(t *testing.T) {
 		}
 		return g.Delete(ctx, nil)
 	}
-	from(t, 4, warm, live)
+	testrig.Jobs(t, 4, warm, live)
 	first, size := holds(t), resident(t)
-	from(t, 4, *lives, live)
+	testrig.Jobs(t, 4, *lives, live)
 	require.EventuallyWithT(t, func(c *assert.CollectT) {
 		last := holds(t)
 		assert.LessOrEqual(c, last.goroutines, first.goroutines+2*idle)

@@ -10,7 +10,6 @@ import (
 	"runtime/debug"
 	"strconv"
 	"strings"
-	"sync"
 	"testing"
 	"time"
 
@@ -19,30 +18,8 @@ import (
 
 	"github.com/guestforge/provision"
 	"github.com/guestforge/provision/internal/lxcrig"
+	"github.com/guestforge/provision/internal/testrig"
 )
-
-// from runs n jobs on so many goroutines.
-func from(t *testing.T, goroutines, n int, job func(ctx context.Context, i int) error) {
-	t.Helper()
-	jobs := make(chan int, n)
-	for i := range n {
-		jobs <- i
-	}
-	close(jobs)
-	errs := make(chan error, n)
-	var wg sync.WaitGroup
-	for range goroutines {
-		wg.Go(func() {
-			for i := range jobs {
-				errs <- job(t.Context(), i)
-			}
-		})
-	}
-	wg.Wait()
-	for range n {
-		require.NoError(t, <-errs)
-	}
-}
 
 // held is what this process holds, and what it has started.
 type held struct{ goroutines, threads, descriptors, children, heap, resident int }
@@ -97,7 +74,7 @@ func TestFiftyGuests(t *testing.T) {
 	address := func(i int) string { return fmt.Sprintf("192.0.2.%d/24", i+1) }
 	idle := holds(t)
 	t0 := time.Now()
-	from(t, goroutines, guests, func(ctx context.Context, i int) error {
+	testrig.Jobs(t, goroutines, guests, func(ctx context.Context, i int) error {
 		s := lxcrig.Spec(name(i))
 		s.NICs[0].Addresses = prefixes(address(i))
 		g, err := m.Create(ctx, s, nil)
@@ -118,7 +95,7 @@ func TestFiftyGuests(t *testing.T) {
 	for i := range guests {
 		requireAddress(t, listed[name(i)], prefixes(address(i))[0])
 	}
-	from(t, goroutines, guests, func(ctx context.Context, i int) error {
+	testrig.Jobs(t, goroutines, guests, func(ctx context.Context, i int) error {
 		g, err := m.Guest(ctx, name(i))
 		if err != nil {
 			return err

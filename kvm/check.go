@@ -4,7 +4,6 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"io"
 	"io/fs"
 	"strings"
 
@@ -12,6 +11,7 @@ import (
 	"libvirt.org/go/libvirtxml"
 
 	"github.com/guestforge/provision"
+	"github.com/guestforge/provision/internal/hostfs"
 )
 
 // checks are what Check looks at, in the order of its findings.
@@ -109,27 +109,12 @@ func warn(message, evidence, remedy string) []provision.Finding {
 	return []provision.Finding{{Severity: provision.SeverityWarning, Message: message, Evidence: evidence, Remedy: remedy}}
 }
 
-// maxFile bounds what is read of a file: module lists and kernel configurations
-// have some hundred KiB.
-const maxFile = 4 << 20
-
 // raw returns what is in a file, and nothing where it is not there or cannot be
 // read.
-func (e *examination) raw(path string) []byte {
-	f, err := e.files.Open(path)
-	if err != nil {
-		return nil
-	}
-	defer f.Close() // only read
-	text, err := io.ReadAll(io.LimitReader(f, maxFile))
-	if err != nil {
-		return nil
-	}
-	return text
-}
+func (e *examination) raw(path string) []byte { return hostfs.Read(e.files, path) }
 
 // text is raw without white space around it.
-func (e *examination) text(path string) string { return strings.TrimSpace(string(e.raw(path))) }
+func (e *examination) text(path string) string { return hostfs.Text(e.files, path) }
 
 // has says whether there is a file of that name.
 func (e *examination) has(path string) bool {

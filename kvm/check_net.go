@@ -1,11 +1,8 @@
 package kvm
 
 import (
-	"bytes"
-	"compress/gzip"
 	"context"
 	"fmt"
-	"io"
 	"maps"
 	"regexp"
 	"slices"
@@ -13,6 +10,7 @@ import (
 	"strings"
 
 	"github.com/guestforge/provision"
+	"github.com/guestforge/provision/internal/hostfs"
 )
 
 // bridges looks for those that guests of ours are plugged into.
@@ -119,10 +117,8 @@ func (e *examination) qdiscs(context.Context) ([]provision.Finding, error) {
 // had, and its version.
 func (e *examination) kernelConfig() (config, kernel string) {
 	kernel = e.text("proc/sys/kernel/osrelease")
-	if z, err := gzip.NewReader(bytes.NewReader(e.raw("proc/config.gz"))); err == nil {
-		if text, err := io.ReadAll(io.LimitReader(z, maxFile)); err == nil {
-			return string(text), kernel
-		}
+	if text := hostfs.Unzipped(e.raw("proc/config.gz")); len(text) > 0 {
+		return string(text), kernel
 	}
 	return e.text("boot/config-" + kernel), kernel
 }

@@ -4,13 +4,13 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"io"
 	"io/fs"
 	"strings"
 	"time"
 
 	"github.com/guestforge/provision"
 	"github.com/guestforge/provision/internal/ctxerr"
+	"github.com/guestforge/provision/internal/hostfs"
 	"github.com/guestforge/provision/internal/mountinfo"
 )
 
@@ -147,27 +147,12 @@ func judged(check string, s provision.Severity, err error, good, bad, remedy str
 	return lacks(check, s, bad, oneLine(err.Error()), remedy)
 }
 
-// maxFile bounds what is read of a file: module lists and kernel configurations
-// have some hundred KiB.
-const maxFile = 4 << 20
-
 // raw returns what is in a file, and nothing where it is not there or cannot be
 // read.
-func (m *machine) raw(path string) []byte {
-	f, err := m.files.Open(path)
-	if err != nil {
-		return nil
-	}
-	defer f.Close() // only read
-	text, err := io.ReadAll(io.LimitReader(f, maxFile))
-	if err != nil {
-		return nil
-	}
-	return text
-}
+func (m *machine) raw(path string) []byte { return hostfs.Read(m.files, path) }
 
 // text is raw without white space around it.
-func (m *machine) text(path string) string { return strings.TrimSpace(string(m.raw(path))) }
+func (m *machine) text(path string) string { return hostfs.Text(m.files, path) }
 
 // there says whether there is a file of that name. One that cannot be looked at is
 // not there.

@@ -2,15 +2,14 @@ package lxc
 
 import (
 	"bytes"
-	"compress/gzip"
 	"context"
 	"fmt"
-	"io"
 	"regexp"
 	"strconv"
 	"strings"
 
 	"github.com/guestforge/provision"
+	"github.com/guestforge/provision/internal/hostfs"
 )
 
 // kernel is what is known of the one that runs.
@@ -42,7 +41,7 @@ func readKernel(m *machine) kernel {
 		dir = "lib/modules"
 	}
 	for _, path := range []string{"proc/config.gz", dir + "/build/.config", "boot/config-" + k.name, dir + "/config"} {
-		if config := parseKernelConfig(unzipped(m.raw(path))); len(config) > 0 {
+		if config := parseKernelConfig(hostfs.Unzipped(m.raw(path))); len(config) > 0 {
 			k.config, k.source = config, "/"+path
 			break
 		}
@@ -55,19 +54,6 @@ func readKernel(m *machine) kernel {
 	k.builtin = parseModules(m.text(dir + "/modules.builtin"))
 	k.files = parseModules(m.text(dir + "/modules.dep"))
 	return k
-}
-
-// unzipped returns text as it is, or what is in it if that is gzip.
-func unzipped(text []byte) []byte {
-	z, err := gzip.NewReader(bytes.NewReader(text))
-	if err != nil {
-		return text
-	}
-	text, err = io.ReadAll(io.LimitReader(z, maxFile))
-	if err != nil {
-		return nil
-	}
-	return text
 }
 
 // parseKernelConfig returns the options that are y or m.

@@ -7,6 +7,7 @@ import (
 	"strings"
 	"testing"
 
+	"github.com/guestforge/provision/internal/hostfs"
 	"github.com/stretchr/testify/require"
 )
 
@@ -19,8 +20,8 @@ func TestParseKernelConfig(t *testing.T) {
 	_, err := z.Write([]byte(text))
 	require.NoError(t, err)
 	require.NoError(t, z.Close())
-	require.Equal(t, want, parseKernelConfig(unzipped(zipped.Bytes())))
-	require.Empty(t, parseKernelConfig(unzipped(zipped.Bytes()[:30])), "what is torn is not known")
+	require.Equal(t, want, parseKernelConfig(hostfs.Unzipped(zipped.Bytes())))
+	require.Empty(t, parseKernelConfig(hostfs.Unzipped(zipped.Bytes()[:30])), "what is torn is not known")
 }
 
 func TestParseModules(t *testing.T) {
@@ -146,7 +147,7 @@ func FuzzParseKernelConfig(f *testing.F) {
 	f.Add([]byte("CONFIG_A=y\n# CONFIG_B is not set\nCONFIG_C=m"))
 	f.Add([]byte("\x1f\x8b\x08\x00"))
 	f.Fuzz(func(t *testing.T, text []byte) {
-		for name, value := range parseKernelConfig(unzipped(text)) {
+		for name, value := range parseKernelConfig(hostfs.Unzipped(text)) {
 			require.True(t, strings.HasPrefix(name, "CONFIG_"))
 			require.Contains(t, []string{"y", "m"}, value)
 			require.NotContains(t, name, "\n")
